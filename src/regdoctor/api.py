@@ -1,0 +1,47 @@
+"""All that a check may import; built-in and third-party checks get the same.
+
+A probe looks at the world and returns a fact; a rule is a pure generator from facts to findings::
+
+    @probe
+    def look(endpoint: Endpoint, addresses: Addresses, context: Context) -> Connections: ...
+
+    @rule("tcp/refused")
+    def refused(endpoint: Endpoint, connections: Connections) -> Iterator[Draft]:
+        yield finding("tcp/refused", "…", evidence=("connections",))
+
+The network modules come in whole (``tls.handshake(…)``); each imports its heavy library where it uses it.
+"""
+
+from regdoctor import facts, oci
+from regdoctor.context import Context, Deadline, DeadlineExceeded
+from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of this interface
+from regdoctor.facts import __all__ as _facts
+from regdoctor.model import Certainty, Severity
+from regdoctor.oci.reference import InvalidReference, Reference, Target
+from regdoctor.options import Options, Profile
+from regdoctor.secret import Secret
+from regdoctor.signatures import Blocked, Draft, Each, NotApplicable, finding, probe, rule
+
+__all__ = [
+    "Blocked",
+    "Certainty",
+    "Context",
+    "Deadline",
+    "DeadlineExceeded",
+    "Draft",
+    "Each",
+    "InvalidReference",
+    "NotApplicable",
+    "Options",
+    "Profile",
+    "Reference",
+    "Secret",
+    "Severity",
+    "Target",
+    "facts",
+    "finding",
+    "oci",
+    "probe",
+    "rule",
+]
+__all__ += _facts  # noqa: PLE0605

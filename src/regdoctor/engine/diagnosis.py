@@ -1,0 +1,237 @@
+"""From judgements to findings: texts and identities, symptoms folded under their causes, and the verdict.
+
+Nothing is invented here. A finding is a symptom only where the catalogue says that the other's code
+explains it (``explained_by``) and both are about the same host, or one of them about none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from regdoctor.catalogue import Catalogue, docs_page
+from regdoctor.engine.plan import Plan
+from regdoctor.engine.run import Absence, FactStore, Judgement, Missing
+from regdoctor.facts.base import Endpoint, Role
+from regdoctor.model import Certainty, CheckResult, Finding, Severity, Status, Verdict
+from regdoctor.oci.reference import Target
+from regdoctor.signatures import Draft
+
+LADDER = (
+    "dns",
+    "proxy",
+    "tcp",
+    "trust",
+    "tls",
+    "clock",
+    "http",
+    "auth",
+    "vendor",
+    "image",
+    "push",
+    "disk",
+    "storage",
+    "config",
+    "proxyconf",
+    "ports",
+    "client",
+    "security",
+    "logs",
+)
+"""Position on the way from a name to a blob, then what lies behind; orders findings of equal certainty."""
+
+_CERTAINTIES = tuple(Certainty)
+_SEVERITIES = tuple(Severity)
+
+
+def find(judgements: Sequence[Judgement], target: Target, catalogue: Catalogue, wanted: Mapping[str, bool]) -> tuple[Finding, ...]:
+    """Completes the drafts, drops repetitions of one statement, and links symptoms to causes.
+
+    :param wanted: for single codes named by ``--only`` and ``--skip``: whether they are reported.
+    """
+    drafts: dict[tuple[str, str | None, str], tuple[str, Draft]] = {}
+    for judgement in judgements:
+        for draft in judgement.drafts:
+            if wanted.get(draft.code, True):
+                where = draft.endpoint.address if draft.endpoint else None
+                drafts.setdefault((draft.code, where, draft.detail), (judgement.check, draft))
+    ordered = sorted(drafts.values(), key=lambda pair: _rank(pair[1], catalogue))
+    identified = [
+        (_complete(f"f{number}", check, draft, target, catalogue), draft)
+        for number, (check, draft) in enumerate(ordered, start=1)
+    ]
+    return tuple(_with_cause(finding, draft, identified, catalogue) for finding, draft in identified)
+
+
+def _rank(draft: Draft, catalogue: Catalogue) -> tuple[int, int, int, int, str]:
+    area = draft.code.partition("/")[0]
+    severity = draft.severity or Severity(catalogue[draft.code].severity)
+    position = LADDER.index(area) if area in LADDER else len(LADDER)
+    role = list(Role).index(draft.endpoint.role) if draft.endpoint else 0
+    return (_SEVERITIES.index(severity), _CERTAINTIES.index(draft.certainty), position, role, draft.code)
+
+
+def _complete(identity: str, check: str, draft: Draft, target: Target, catalogue: Catalogue) -> Finding:
+    entry = catalogue[draft.code]
+    values = _values(draft, target)
+    return Finding(
+        id=identity,
+        code=draft.code,
+        severity=draft.severity or Severity(entry.severity),
+        check=check,
+        title=entry.title,
+        detail=draft.detail,
+        fix=(*draft.fix, *(_fill(line, values) for line in entry.fix)),
+        reproduce=draft.reproduce if draft.reproduce is not None else _fill(entry.reproduce, values),
+        evidence=draft.evidence,
+        caused_by=None,
+        certainty=draft.certainty,
+        docs=docs_page(draft.code),
+        host=draft.endpoint.address if draft.endpoint else None,
+        role=draft.endpoint.role.value if draft.endpoint else None,
+    )
+
+
+def _values(draft: Draft, target: Target) -> dict[str, str]:
+    endpoint = draft.endpoint
+    registry = target.registry or ""
+    values = {
+        "registry": registry,
+        "repository": target.repository or "<repository>",
+        "reference": (target.reference.reference if target.reference else None) or "<tag>",
+        "image": target.text if target.repository else f"{registry}/<repository>:<tag>",
+        "host": target.host or "",
+        "port": registry.rpartition(":")[2],
+        "address": registry,
+        "url": f"{target.scheme or 'https'}://{registry}",
+    }
+    if endpoint is not None:
+        values |= {
+            "host": endpoint.host,
+            "port": str(endpoint.port),
+            "address": endpoint.address,
+            "url": endpoint.url,
+        }
+    return values | dict(draft.values)
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    """Fills ``{name}`` places and undoubles braces, leaving any other text alone."""
+    return re.sub(
+        r"\{\{|\}\}|\{(\w+)\}",
+        lambda match: match[0][0] if match[1] is None else values.get(match[1], match[0]),
+        text,
+    )
+
+
+def _with_cause(
+    finding: Finding, draft: Draft, others: Sequence[tuple[Finding, Draft]], catalogue: Catalogue
+) -> Finding:
+    from msgspec.structs import replace
+
+    causes = catalogue[finding.code].explained_by
+    for other, other_draft in others:
+        if other.code in causes and other.severity is not Severity.INFO and _same_place(draft.endpoint, other_draft.endpoint):
+            return replace(finding, caused_by=other.id)
+    return finding
+
+
+def _same_place(symptom: Endpoint | None, cause: Endpoint | None) -> bool:
+    if symptom is None or cause is None:
+        return True
+    if cause.role is Role.PROXY:
+        return symptom.proxy is not None or symptom.role is Role.PROXY
+    return symptom.address == cause.address
+
+
+def root_causes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings that no other explains: the errors, or the warnings where there is no error."""
+    for severity in (Severity.ERROR, Severity.WARNING):
+        roots = tuple(each for each in findings if each.severity is severity and each.caused_by is None)
+        if roots:
+            return roots
+    return ()
+
+
+def check_results(
+    plan: Plan, judgements: Sequence[Judgement], findings: Sequence[Finding], store: FactStore
+) -> tuple[CheckResult, ...]:
+    """How each check of the plan ended."""
+    results = []
+    for check in plan.registry.checks:
+        rules = [rule for owner, rule in plan.rules if owner.id == check.id]
+        if not rules:
+            continue
+        own = [judgement for judgement in judgements if judgement.check == check.id]
+        status, reason, trace = _status(own, [each for each in findings if each.check == check.id])
+        broken = [
+            missing
+            for (fact, _endpoint), missing in store.missing.items()
+            if missing.absence is Absence.ERROR and any(probe.provides is fact for probe in check.probes)
+        ]
+        if broken and status in (Status.PASS, Status.SKIP):
+            status, reason, trace = Status.ERROR, broken[0].reason, broken[0].traceback
+        provided = {probe.provides for probe in check.probes}
+        needs = {need.name for part in (*check.probes, *rules) for need in part.needs if need.fact not in provided}
+        seconds = sum(store.seconds.get(probe, 0.0) for probe in check.probes)
+        results.append(
+            CheckResult(
+                id=check.id,
+                title=check.title,
+                status=status,
+                reason=reason,
+                duration_ms=round(seconds * 1000),
+                needs=tuple(sorted(needs)),
+                traceback=trace,
+            )
+        )
+    return tuple(results)
+
+
+def _status(judgements: Sequence[Judgement], findings: Sequence[Finding]) -> tuple[Status, str, str]:
+    by_severity = {Severity.ERROR: Status.FAIL, Severity.WARNING: Status.WARN, Severity.INFO: Status.INFO}
+    failed = next((each.missing for each in judgements if each.missing and each.missing.absence is Absence.ERROR), None)
+    found = {each.severity for each in findings}
+    if failed is not None and not found & {Severity.ERROR, Severity.WARNING}:
+        return Status.ERROR, failed.reason, failed.traceback
+    for severity, status in by_severity.items():
+        if severity in found:
+            return status, "", ""
+    judged = [each for each in judgements if each.missing is None]
+    blocked = [each for each in judgements if each.missing and each.missing.absence is Absence.BLOCKED]
+    absent = [each for each in judgements if each.missing is not None]
+    if blocked and len(blocked) >= len(judged):
+        return Status.SKIP, _skip_reason(blocked[0]), ""
+    if not judged and absent:
+        return Status.SKIP, _skip_reason(absent[0]), ""
+    return Status.PASS, "", ""
+
+
+def _skip_reason(judgement: Judgement) -> str:
+    assert judgement.missing is not None
+    return f"needs {judgement.needed}: {judgement.missing.reason}"
+
+
+def verdict(findings: Sequence[Finding], checks: Sequence[CheckResult], missing: Sequence[Missing]) -> Verdict:
+    """What a target comes to.
+
+    Without an error or a warning it is healthy only where something was looked at and nothing was blocked.
+    """
+    severities = {finding.severity for finding in findings}
+    if Severity.ERROR in severities:
+        return Verdict.FAILING
+    if Severity.WARNING in severities:
+        return Verdict.DEGRADED
+    looked = any(check.status in (Status.PASS, Status.INFO) for check in checks)
+    hindered = any(check.status is Status.ERROR for check in checks) or any(
+        each.absence is Absence.BLOCKED for each in missing
+    )
+    return Verdict.HEALTHY if looked and not hindered else Verdict.UNDETERMINED
+
+
+def overall(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict of a run over several targets: the worst."""
+    for worst in (Verdict.FAILING, Verdict.UNDETERMINED, Verdict.DEGRADED):
+        if worst in verdicts:
+            return worst
+    return Verdict.HEALTHY if verdicts else Verdict.UNDETERMINED

@@ -1,0 +1,204 @@
+"""One run over its targets: contexts made, plans carried out, reports put together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regdoctor import __version__
+from regdoctor.context import Context, Deadline, Trace
+from regdoctor.engine import diagnosis
+from regdoctor.engine.plan import GIVEN, Plan
+from regdoctor.engine.run import FactStore, gather, judge
+from regdoctor.facts.base import Endpoint, Moment, Role, Settings, fact_name
+from regdoctor.model import Report, TargetReport, Tool
+
+if TYPE_CHECKING:
+    from regdoctor.oci.reference import Target
+    from regdoctor.options import Options
+    from regdoctor.secret import Secret
+
+SCHEMA = "regdoctor.report/1"
+LOOK_PATH = "/v2/"
+"""What a first look at a registry asks for (OCI distribution-spec, end-1)."""
+
+
+def check(
+    targets: Sequence[Target],
+    options: Options,
+    plan: Plan,
+    *,
+    environment: Mapping[str, str],
+    home: Path,
+    conceal: Callable[[Secret], None],
+    progress: Callable[[str], None],
+    command: str = "check",
+) -> Report:
+    """Diagnoses every target, side by side, under one deadline.
+
+    Targets share connections and trust stores. ``conceal`` receives every secret that comes up.
+    """
+    started = datetime.now(UTC)
+    clock = time.monotonic()
+    deadline = Deadline(options.deadline, options.timeout)
+    shared: dict[str, Any] = {}
+    lock = threading.Lock()
+    reports: list[TargetReport | None] = [None] * len(targets)
+
+    def diagnose(index: int, target: Target) -> None:
+        context = make_context(
+            target,
+            options,
+            deadline,
+            environment=environment,
+            home=home,
+            conceal=conceal,
+            progress=progress,
+            shared=shared,
+            lock=lock,
+        )
+        try:
+            reports[index] = diagnose_target(plan, context, moment=Moment(now=started))
+        finally:
+            context.http.close()
+
+    threads = [
+        threading.Thread(target=diagnose, args=(index, target), daemon=True) for index, target in enumerate(targets)
+    ]
+    if len(threads) == 1:
+        diagnose(0, targets[0])
+    else:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    done = tuple(report for report in reports if report is not None)
+    if len(done) < len(targets):
+        raise RuntimeError(f"{len(targets) - len(done)} of {len(targets)} targets could not be diagnosed")
+    return Report(
+        schema=SCHEMA,
+        tool=Tool(name="regdoctor", version=__version__),
+        started_at=started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        duration_ms=round((time.monotonic() - clock) * 1000),
+        verdict=diagnosis.overall([report.verdict for report in done]),
+        targets=done,
+    )
+
+
+def make_context(
+    target: Target,
+    options: Options,
+    deadline: Deadline,
+    *,
+    environment: Mapping[str, str],
+    home: Path,
+    conceal: Callable[[Secret], None],
+    progress: Callable[[str], None],
+    shared: dict[str, Any],
+    lock: threading.Lock,
+) -> Context:
+    """What the probes of one target may use."""
+    from regdoctor.host.proxies import proxy_for
+    from regdoctor.net.http import Client
+    from regdoctor.redact import redact_url
+
+    trace = Trace()
+
+    def find_proxy(url: str) -> str | None:
+        if options.proxy is not None:
+            return redact_url(options.proxy)
+        decision = proxy_for(url, environment)
+        return redact_url(decision.proxy_url) if decision.proxy_url else None
+
+    return Context(
+        target=target,
+        options=options,
+        deadline=deadline,
+        trace=trace,
+        http=Client(options=options, deadline=deadline, trace=trace, environment=environment, home=home, shared=shared, lock=lock),
+        environment=environment,
+        home=home,
+        conceal=conceal,
+        progress=progress,
+        shared=shared,
+        lock=lock,
+        find_proxy=find_proxy,
+    )
+
+
+def registry_endpoint(context: Context) -> Endpoint | None:
+    """Where a client would contact the target's registry, with the scheme that it would use."""
+    target, options = context.target, context.options
+    if target.host is None:
+        return None
+    scheme = target.scheme or ("http" if options.plain_http else "https")
+    host, _, port = target.registry.rpartition(":")
+    from msgspec.structs import replace
+
+    endpoint = context.endpoint(role=Role.REGISTRY, url=f"{scheme}://{host}:{port}{LOOK_PATH}")
+    return replace(endpoint, host=target.ascii_host, scheme_given=target.scheme is not None or options.plain_http)
+
+
+def settings_of(options: Options) -> Settings:
+    """The part of the options that rules judge by."""
+    return Settings(
+        plain_http=options.plain_http,
+        push=options.push,
+        platforms=options.platforms,
+        timeout=options.timeout,
+        clock_tolerance=options.clock_tolerance,
+        expiry_warning=options.expiry_warning,
+        profile=options.profile.value,
+        registry_version=options.registry_version,
+    )
+
+
+def diagnose_target(plan: Plan, context: Context, moment: Moment) -> TargetReport:
+    """Gathers the facts about one target, judges them and names the root cause."""
+    store = gather(plan, context, registry_endpoint(context), moment, settings_of(context.options))
+    return conclude(plan, store, context)
+
+
+def conclude(plan: Plan, store: FactStore, context: Context) -> TargetReport:
+    """Judges gathered facts; touches nothing but them."""
+    target = context.target
+    judgements = judge(plan, store)
+    only, skip = context.options.only, context.options.skip
+    wanted = {code: False for code in skip if "/" in code}
+    if only:
+        for each in plan.registry.checks:
+            for code in each.codes:
+                wanted[code] = (each.id in only or code in only) and wanted.get(code, True)
+    findings = diagnosis.find(judgements, target, plan.registry.catalogue, wanted)
+    checks = diagnosis.check_results(plan, judgements, findings, store)
+    return TargetReport(
+        target=target.text,
+        registry=target.registry,
+        repository=target.repository,
+        reference=target.reference.reference if target.reference else None,
+        verdict=diagnosis.verdict(findings, checks, tuple(store.missing.values())),
+        root_causes=diagnosis.root_causes(findings),
+        findings=findings,
+        checks=checks,
+        facts=facts_by_name(store),
+        exchanges=context.trace.exchanges,
+    )
+
+
+def facts_by_name(store: FactStore) -> dict[str, Any]:
+    """Every fact by name; those about hosts by ``role host:port`` below it."""
+    facts: dict[str, Any] = {}
+    for (kind, endpoint), fact in store.facts.items():
+        if kind in GIVEN and endpoint is None:
+            if kind is Moment or kind is Settings:
+                facts[fact_name(kind)] = fact
+            continue
+        if endpoint is None:
+            facts[fact_name(kind)] = fact
+        else:
+            facts.setdefault(fact_name(kind), {})[f"{endpoint.role.value} {endpoint.address}"] = fact
+    return facts

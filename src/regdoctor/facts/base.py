@@ -1,0 +1,147 @@
+"""What every fact is made of: scope, endpoints, failures, and the facts that a run starts with."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a probe saw about the target. Free of judgement and of clear-text secrets."""
+
+
+class EndpointFact(Fact, frozen=True, kw_only=True):
+    """Something that a probe saw about one host on the way; there is one for each endpoint."""
+
+
+def fact_name(fact: type[Fact]) -> str:
+    """The name of a fact in reports, evidence and skip reasons: ``NameserverAnswers`` → ``nameserver-answers``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", fact.__name__).lower()
+
+
+class Role(StrEnum):
+    """What a host on the way is for the target."""
+
+    REGISTRY = "registry"
+    TOKEN_SERVER = "token-server"  # noqa: S105 - a role's name
+    BLOB_HOST = "blob-host"
+    PROXY = "proxy"
+    MIRROR = "mirror"
+    UPSTREAM = "upstream"
+
+
+class Endpoint(EndpointFact, frozen=True, kw_only=True):
+    """One host on the way: where a client would connect, and what for.
+
+    ``host`` has no brackets around IPv6 literals and is in A-label form (RFC 5890). ``path`` is what a first
+    look asks for. ``proxy`` is the forward proxy (without userinfo) that clients with this environment use
+    for it, or None where they connect directly.
+    """
+
+    role: Role
+    scheme: str
+    host: str
+    port: int
+    path: str = "/"
+    proxy: str | None = None
+    scheme_given: bool = True
+    """Whether the caller or another host named the scheme; false where https is the client's own default."""
+
+    @property
+    def address(self) -> str:
+        """``host:port``, an IPv6 literal in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """``scheme://host:port`` without a path; the port is always written."""
+        return f"{self.scheme}://{self.address}"
+
+
+class Discovery(Fact, frozen=True, kw_only=True):
+    """A fact that names further hosts on the way.
+
+    A subclass says their role with ``class TokenService(Discovery, role=Role.TOKEN_SERVER)``; the engine
+    then walks the ladder for each of ``endpoints``.
+    """
+
+    endpoints: tuple[Endpoint, ...] = ()
+
+    def __init_subclass__(cls, role: Role | None = None, **keywords: object) -> None:
+        super().__init_subclass__(**keywords)
+        if role is not None:
+            cls.__discovered_role__ = role  # type: ignore[attr-defined]
+
+
+def discovered_role(fact: type[Fact]) -> Role | None:
+    """The role of the endpoints that this fact names, or None where it names none."""
+    return getattr(fact, "__discovered_role__", None)
+
+
+class FailureKind(StrEnum):
+    """The closed list of ways in which one network step fails."""
+
+    NAME_NOT_FOUND = "name-not-found"
+    RESOLVER_TIMEOUT = "resolver-timeout"
+    RESOLVER_REFUSED = "resolver-refused"
+    RESOLVER_FAILURE = "resolver-failure"
+    RESOLVER_ANSWER_INVALID = "resolver-answer-invalid"
+    CONNECTION_REFUSED = "connection-refused"
+    CONNECTION_TIMEOUT = "connection-timeout"
+    CONNECTION_PROHIBITED = "connection-prohibited"
+    HOST_UNREACHABLE = "host-unreachable"
+    NETWORK_UNREACHABLE = "network-unreachable"
+    LOCAL_FAULT = "local-fault"
+    CONNECTION_RESET = "connection-reset"
+    CONNECTION_CLOSED = "connection-closed"
+    TLS_NOT_SPOKEN = "tls-not-spoken"
+    TLS_ALERT = "tls-alert"
+    TLS_TIMEOUT = "tls-timeout"
+    TLS_VERIFICATION = "tls-verification"
+    TLS_FAILURE = "tls-failure"
+    PROXY_REFUSED = "proxy-refused"
+    PROXY_UNREACHABLE = "proxy-unreachable"
+    RESPONSE_TIMEOUT = "response-timeout"
+    RESPONSE_MALFORMED = "response-malformed"
+    RESPONSE_TOO_LARGE = "response-too-large"
+    DEADLINE = "deadline"
+    OTHER = "other"
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one network step failed. ``exception`` is the original one's type and text, as evidence."""
+
+    kind: FailureKind
+    message: str
+    exception: str = ""
+    errno: str | None = None
+    """The symbolic name, such as ``ECONNREFUSED``."""
+    alert: str | None = None
+    """The TLS alert that the peer sent (RFC 8446 section 6), such as ``handshake_failure``."""
+
+
+class Moment(Fact, frozen=True, kw_only=True):
+    """When the run began by this host's own clock, UTC."""
+
+    now: datetime
+
+
+class Settings(Fact, frozen=True, kw_only=True):
+    """What the caller asked for, as far as rules judge by it. Holds no secret.
+
+    ``timeout`` is one network step in seconds; ``clock_tolerance`` seconds; ``expiry_warning`` days.
+    """
+
+    plain_http: bool = False
+    push: bool = False
+    platforms: tuple[str, ...] = ()
+    timeout: float = 5.0
+    clock_tolerance: float = 60.0
+    expiry_warning: int = 21
+    profile: str = "client"
+    registry_version: str | None = None
+    disk_low_percent: float = 10.0

@@ -1,0 +1,76 @@
+"""Facts about HTTP answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from regdoctor.facts.base import EndpointFact, Failure
+
+
+class ProducerKind(StrEnum):
+    """Who made an answer."""
+
+    REGISTRY = "registry"
+    TOKEN_SERVER = "token-server"  # noqa: S105 - a role's name
+    REVERSE_PROXY = "reverse-proxy"
+    FORWARD_PROXY = "forward-proxy"
+    CDN = "cdn"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class Producer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who made an answer, by what it shows. ``name`` is a product name (``nginx``) or None."""
+
+    kind: ProducerKind
+    name: str | None = None
+    why: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP answer. Header names are in lower case; values are redacted. Seconds are wall time."""
+
+    exchange: str
+    url: str
+    method: str
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body_excerpt: str
+    """At most the first 4 KiB of the body, decoded leniently, redacted."""
+    body_size: int
+    """Bytes read, up to the limit of the request."""
+    body_complete: bool
+    """Whether the whole body fitted into the limit and arrived."""
+    sent_at: datetime
+    """This host's clock when the request was sent, UTC."""
+    seconds: float
+    """From sending the request to the end of the answer's header."""
+    producer: Producer
+    address: str | None = None
+    """The peer's IP address."""
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, or None. The name's case does not matter."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key == wanted), None)
+
+    def all_headers(self, name: str) -> tuple[str, ...]:
+        """Every value of a header, in order."""
+        wanted = name.lower()
+        return tuple(value for key, value in self.headers if key == wanted)
+
+
+class Ping(EndpointFact, frozen=True, kw_only=True):
+    """The first look at a host over HTTP: an anonymous GET of the endpoint's path (``/v2/`` for a registry).
+
+    ``trusted`` is false where TLS verification failed and the look went on without it; no credential is
+    ever sent then. ``redirects`` are the answers that led to ``answer``, oldest first.
+    """
+
+    answer: Answer | None
+    trusted: bool
+    redirects: tuple[Answer, ...] = ()
+    failure: Failure | None = None

@@ -1,0 +1,61 @@
+"""What the caller of ``regdoctor check`` asked for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from regdoctor.secret import Secret
+
+
+class Profile(StrEnum):
+    """From where the caller looks."""
+
+    CLIENT = "client"
+    HOST = "host"
+    CI = "ci"
+    ALL = "all"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of ``check``; the names are those of the command line.
+
+    ``timeout`` and ``deadline`` are seconds. ``resolvers`` and ``ntp_servers`` are ``ADDR[:PORT]`` texts.
+    """
+
+    push: bool = False
+    push_tag: str | None = None
+    push_seconds: float = 8.0
+    verify_blobs: bool = False
+    platforms: tuple[str, ...] = ()
+    username: str | None = None
+    password: Secret | None = None
+    authfile: Path | None = None
+    cacert: Path | None = None
+    certs_dir: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    plain_http: bool = False
+    proxy: str | None = None
+    resolvers: tuple[str, ...] = ()
+    ntp_servers: tuple[str, ...] = ()
+    config: Path | None = None
+    storage: Path | None = None
+    log: Path | None = None
+    proxy_config: Path | None = None
+    daemon_json: Path | None = None
+    hosts_dir: Path | None = None
+    registries_conf: Path | None = None
+    policy: Path | None = None
+    pull_secret: Path | None = None
+    registry_version: str | None = None
+    env_file: Path | None = None
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    profile: Profile = Profile.CLIENT
+    timeout: float = 5.0
+    deadline: float = 60.0
+    clock_tolerance: float = 60.0
+    expiry_warning: int = 21
