@@ -1,0 +1,121 @@
+"""Private files and small file systems for one command or one test; the machine's own stay untouched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support import programs
+
+# Arguments: the folder for overlays, then pairs of source and target, "--", then the command.
+_BIND_AND_RUN = """
+overlays=$1; shift
+mount -t tmpfs tmpfs "$overlays" || exit 125
+while [ "$1" != -- ]; do
+    if [ ! -e "$2" ]; then
+        ancestor=$2
+        while [ ! -e "$ancestor" ]; do ancestor=$(dirname "$ancestor"); done
+        layer=$(mktemp -d "$overlays/XXXXXX") && mkdir "$layer/upper" "$layer/work" &&
+        options=lowerdir=$ancestor,upperdir=$layer/upper,workdir=$layer/work &&
+        mount -t overlay -o "$options" overlay "$ancestor" || exit 125
+        if [ -d "$1" ]; then mkdir -p "$2"; else mkdir -p "$(dirname "$2")" && : > "$2"; fi || exit 125
+    fi
+    mount --bind "$1" "$2" || exit 125
+    shift 2
+done
+shift
+exec "$@"
+"""
+
+
+def hosts_file(names: Mapping[str, str]) -> str:
+    """Return the text of a hosts file: localhost, and the given names with their addresses."""
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost"]
+    return "\n".join([*lines, *(f"{address} {name}" for name, address in names.items())]) + "\n"
+
+
+def name_files(
+    *, hosts: Mapping[str, str] | str | None = None, resolv_conf: str | None = None
+) -> dict[str, str | Path]:
+    """Return the private files that give a command its names: by name and address, or as the file's text."""
+    files: dict[str, str | Path] = {}
+    if hosts is not None:
+        files["/etc/hosts"] = hosts if isinstance(hosts, str) else hosts_file(hosts)
+    if resolv_conf is not None:
+        files["/etc/resolv.conf"] = resolv_conf
+    return files
+
+
+class PrivateFiles:
+    """Puts files and folders in place of the machine's for the commands run through it. Needs root.
+
+    Keys are absolute paths, values the text of the file, or the path of a file or folder to show there. What
+    does not exist on the machine is made in an overlay that only the command sees.
+    """
+
+    def __init__(self, files: Mapping[str, str | Path]) -> None:
+        self._files = dict(files)
+        self._folder: Path | None = None
+
+    def __enter__(self) -> Self:
+        if self._files:
+            self._folder = Path(tempfile.mkdtemp(prefix="private-files-"))
+            # Commands may run as another user.
+            self._folder.chmod(0o755)
+            (self._folder / "overlays").mkdir()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def command(self, command: Sequence[str | os.PathLike[str]]) -> list[str]:
+        """Return the command line that runs a command with the private files in place."""
+        parts = [os.fspath(part) for part in command]
+        if self._folder is None:
+            return parts
+        pairs: list[str] = []
+        for number, (target, content) in enumerate(self._files.items()):
+            source = content if isinstance(content, Path) else self._folder / str(number)
+            if isinstance(content, str):
+                source.write_text(content)
+            # The machine's resolv.conf is often a link to a file that a namespace must not change either.
+            pairs += [str(source.resolve()), os.path.realpath(target)]
+        shell = ["sh", "-c", _BIND_AND_RUN, "sh", str(self._folder / "overlays"), *pairs, "--"]
+        return [programs.path("unshare"), "--mount", "--propagation", "private", "--", *shell, *parts]
+
+
+@contextmanager
+def tmpfs(folder: Path, *, size: str | None = None, inodes: int | None = None) -> Iterator[Path]:
+    """Mount an empty tmpfs on a folder.
+
+    It holds at most ``size`` (as mount takes it: ``64k``, ``2m``) and ``inodes``
+    (the folder itself counts).
+
+    The folder is made where missing; unmounted at the end, even while something still uses it. Needs root.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    limits = [f"size={size}"] if size is not None else []
+    limits += [f"nr_inodes={inodes}"] if inodes is not None else []
+    options = ["-o", ",".join(limits)] if limits else []
+    subprocess.run([programs.path("mount"), "-t", "tmpfs", *options, "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run([programs.path("umount"), "--lazy", folder], check=True)
+
+
+def remount(folder: Path, *, read_only: bool) -> None:
+    """Make a mounted file system read-only, or writable again. Needs root."""
+    mode = "ro" if read_only else "rw"
+    subprocess.run([programs.path("mount"), "-o", f"remount,{mode}", folder], check=True)
