@@ -66,6 +66,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The ``host:port`` that the finding is about; null where it is about a file or this host."""
     role: str | None = None
     """What that host is for the target: registry, token-server, blob-host, proxy, mirror, upstream."""
+    suppressed: str | None = None
+    """Why the caller set it aside (``--suppress``); it then counts neither for the verdict nor for the exit code."""
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
