@@ -17,6 +17,8 @@ from regdoctor.context import Context, Deadline, DeadlineExceeded
 from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of this interface
 from regdoctor.facts import __all__ as _facts
 from regdoctor.model import Certainty, Severity
+from regdoctor.net import dns, failures, tcp
+from regdoctor.net.http import Response
 from regdoctor.oci.reference import InvalidReference, Reference, Target
 from regdoctor.options import Options, Profile
 from regdoctor.secret import Secret
@@ -35,13 +37,17 @@ __all__ = [
     "Options",
     "Profile",
     "Reference",
+    "Response",
     "Secret",
     "Severity",
     "Target",
+    "dns",
+    "failures",
     "facts",
     "finding",
     "oci",
     "probe",
     "rule",
+    "tcp",
 ]
 __all__ += _facts  # noqa: PLE0605

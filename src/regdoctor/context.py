@@ -58,7 +58,7 @@ class Trace:
         self._exchanges: dict[str, Exchange | None] = {}
 
     def begin(self) -> str:
-        """Reserves the next id: ``x1``, ``x2``, …"""
+        """Reserves the next id, such as ``x1``."""
         with self._lock:
             identity = f"x{len(self._exchanges) + 1}"
             self._exchanges[identity] = None

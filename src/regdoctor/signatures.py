@@ -191,7 +191,9 @@ def read_probe(function: Callable[..., Any]) -> Probe:
     hints = _hints(function)
     provides = hints.pop("return", None)
     if not (isinstance(provides, type) and issubclass(provides, Fact)):
-        raise DeclarationError(f"probe {_label(function)} must be annotated to return a Fact, not {provides!r}")
+        raise DeclarationError(
+            f"probe {_label(function)} must be annotated to return a Fact, not {provides!r}"
+        )
     context = None
     needs = []
     for parameter, hint in hints.items():
@@ -230,7 +232,9 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         raise DeclarationError(
             f"{_label(function)}: {error}; facts named in a signature must be imported at run time"
         ) from error
-    parameters = function.__code__.co_varnames[: function.__code__.co_argcount + function.__code__.co_kwonlyargcount]
+    parameters = function.__code__.co_varnames[
+        : function.__code__.co_argcount + function.__code__.co_kwonlyargcount
+    ]
     for parameter in parameters:
         if parameter not in hints:
             raise DeclarationError(f"{_label(function)}: parameter {parameter} has no annotation")
@@ -258,5 +262,7 @@ def _read_need(function: Callable[..., Any], parameter: str, hint: Any) -> Need:
             "Each[fact] nor (in a probe) Context"
         )
     if each and not issubclass(hint, EndpointFact):
-        raise DeclarationError(f"{_label(function)}: Each[...] takes an EndpointFact, and {hint.__name__} is none")
+        raise DeclarationError(
+            f"{_label(function)}: Each[...] takes an EndpointFact, and {hint.__name__} is none"
+        )
     return Need(parameter=parameter, fact=hint, optional=optional, each=each, roles=roles)

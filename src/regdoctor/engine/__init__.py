@@ -1,0 +1,1 @@
+"""Finds checks, orders their probes, runs them, judges the facts and names the root cause."""

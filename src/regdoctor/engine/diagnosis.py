@@ -15,7 +15,7 @@ from regdoctor.engine.run import Absence, FactStore, Judgement, Missing
 from regdoctor.facts.base import Endpoint, Role
 from regdoctor.model import Certainty, CheckResult, Finding, Severity, Status, Verdict
 from regdoctor.oci.reference import Target
-from regdoctor.signatures import Draft
+from regdoctor.signatures import Draft, Probe, Rule
 
 LADDER = (
     "dns",
@@ -44,7 +44,9 @@ _CERTAINTIES = tuple(Certainty)
 _SEVERITIES = tuple(Severity)
 
 
-def find(judgements: Sequence[Judgement], target: Target, catalogue: Catalogue, wanted: Mapping[str, bool]) -> tuple[Finding, ...]:
+def find(
+    judgements: Sequence[Judgement], target: Target, catalogue: Catalogue, wanted: Mapping[str, bool]
+) -> tuple[Finding, ...]:
     """Completes the drafts, drops repetitions of one statement, and links symptoms to causes.
 
     :param wanted: for single codes named by ``--only`` and ``--skip``: whether they are reported.
@@ -131,7 +133,11 @@ def _with_cause(
 
     causes = catalogue[finding.code].explained_by
     for other, other_draft in others:
-        if other.code in causes and other.severity is not Severity.INFO and _same_place(draft.endpoint, other_draft.endpoint):
+        if (
+            other.code in causes
+            and other.severity is not Severity.INFO
+            and _same_place(draft.endpoint, other_draft.endpoint)
+        ):
             return replace(finding, caused_by=other.id)
     return finding
 
@@ -172,7 +178,8 @@ def check_results(
         if broken and status in (Status.PASS, Status.SKIP):
             status, reason, trace = Status.ERROR, broken[0].reason, broken[0].traceback
         provided = {probe.provides for probe in check.probes}
-        needs = {need.name for part in (*check.probes, *rules) for need in part.needs if need.fact not in provided}
+        parts: tuple[Probe | Rule, ...] = (*check.probes, *rules)
+        needs = {need.name for part in parts for need in part.needs if need.fact not in provided}
         seconds = sum(store.seconds.get(probe, 0.0) for probe in check.probes)
         results.append(
             CheckResult(
@@ -190,7 +197,8 @@ def check_results(
 
 def _status(judgements: Sequence[Judgement], findings: Sequence[Finding]) -> tuple[Status, str, str]:
     by_severity = {Severity.ERROR: Status.FAIL, Severity.WARNING: Status.WARN, Severity.INFO: Status.INFO}
-    failed = next((each.missing for each in judgements if each.missing and each.missing.absence is Absence.ERROR), None)
+    failures = (each.missing for each in judgements if each.missing is not None)
+    failed = next((missing for missing in failures if missing.absence is Absence.ERROR), None)
     found = {each.severity for each in findings}
     if failed is not None and not found & {Severity.ERROR, Severity.WARNING}:
         return Status.ERROR, failed.reason, failed.traceback
@@ -208,11 +216,12 @@ def _status(judgements: Sequence[Judgement], findings: Sequence[Finding]) -> tup
 
 
 def _skip_reason(judgement: Judgement) -> str:
-    assert judgement.missing is not None
-    return f"needs {judgement.needed}: {judgement.missing.reason}"
+    return f"needs {judgement.needed}: {judgement.missing.reason if judgement.missing else 'unknown'}"
 
 
-def verdict(findings: Sequence[Finding], checks: Sequence[CheckResult], missing: Sequence[Missing]) -> Verdict:
+def verdict(
+    findings: Sequence[Finding], checks: Sequence[CheckResult], missing: Sequence[Missing]
+) -> Verdict:
     """What a target comes to.
 
     Without an error or a warning it is healthy only where something was looked at and nothing was blocked.

@@ -11,7 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from regdoctor.engine.registry import Check, CheckRegistry
-from regdoctor.facts.base import Endpoint, EndpointFact, Fact, Moment, Role, Settings, discovered_role, fact_name
+from regdoctor.facts.base import (
+    Endpoint,
+    EndpointFact,
+    Fact,
+    Moment,
+    Role,
+    Settings,
+    discovered_role,
+    fact_name,
+)
 from regdoctor.oci.reference import Target
 from regdoctor.signatures import DeclarationError, Need, Probe, Rule
 

@@ -103,7 +103,9 @@ def _load(point: Any, catalogue: Catalogue) -> Check:
     except DeclarationError:
         raise
     except Exception as error:
-        raise DeclarationError(f"check {point.name} ({package} of {_origin(point)}) does not load: {error!r}") from error
+        raise DeclarationError(
+            f"check {point.name} ({package} of {_origin(point)}) does not load: {error!r}"
+        ) from error
     area = next(area for area in catalogue.areas if area.package == package)
     return Check(
         id=point.name,
@@ -137,12 +139,15 @@ def _validate(checks: Sequence[Check], catalogue: Catalogue) -> None:
                 if code not in catalogue:
                     raise DeclarationError(f"rule {rule.name} declares {code}, which no findings.toml has")
                 if code not in check.codes:
-                    raise DeclarationError(f"rule {rule.name} declares {code}, which belongs to another check")
+                    raise DeclarationError(
+                        f"rule {rule.name} declares {code}, which belongs to another check"
+                    )
                 yields.setdefault(code, rule)
     from regdoctor.engine.plan import GIVEN
 
     for check in checks:
-        for part in (*check.probes, *check.rules):
+        parts: tuple[Probe | Rule, ...] = (*check.probes, *check.rules)
+        for part in parts:
             for need in part.needs:
                 if need.fact not in producers and need.fact not in GIVEN:
                     raise DeclarationError(

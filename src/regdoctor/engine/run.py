@@ -18,7 +18,16 @@ from typing import Any
 
 from regdoctor.context import Context, DeadlineExceeded
 from regdoctor.engine.plan import GIVEN, Node, Plan
-from regdoctor.facts.base import Discovery, Endpoint, EndpointFact, Fact, Moment, Role, Settings, discovered_role
+from regdoctor.facts.base import (
+    Discovery,
+    Endpoint,
+    EndpointFact,
+    Fact,
+    Moment,
+    Role,
+    Settings,
+    discovered_role,
+)
 from regdoctor.oci.reference import Target
 from regdoctor.signatures import Blocked, Draft, Each, Need, NotApplicable, Probe, Rule
 
@@ -75,7 +84,9 @@ class FactStore:
         return tuple(endpoint for hosts in self.endpoints.values() for endpoint in hosts)
 
 
-def gather(plan: Plan, context: Context, registry: Endpoint | None, moment: Moment, settings: Settings) -> FactStore:
+def gather(
+    plan: Plan, context: Context, registry: Endpoint | None, moment: Moment, settings: Settings
+) -> FactStore:
     """Runs every probe of the plan for one target and returns what they saw."""
     store = FactStore()
     if registry is not None:
@@ -153,7 +164,7 @@ def _start(
             outcome = Missing(Absence.NOT_APPLICABLE, str(reason))
         except DeadlineExceeded as reason:
             outcome = Missing(Absence.BLOCKED, str(reason))
-        except BaseException as error:  # noqa: BLE001 - isolation: whatever a probe raises stays with it
+        except BaseException as error:  # isolation: whatever a probe raises stays with it
             outcome = Missing(Absence.ERROR, f"{type(error).__name__}: {error}", traceback.format_exc())
         finished.put((node, endpoint, outcome, time.monotonic() - started))
 
@@ -161,10 +172,14 @@ def _start(
 
 
 def _out_of_time(context: Context) -> Missing:
-    return Missing(Absence.BLOCKED, f"the deadline of {context.deadline.seconds:g} s for the whole run has passed")
+    return Missing(
+        Absence.BLOCKED, f"the deadline of {context.deadline.seconds:g} s for the whole run has passed"
+    )
 
 
-def _abandon(running: Mapping[Node, set[Endpoint | None]], plan: Plan, store: FactStore, context: Context) -> None:
+def _abandon(
+    running: Mapping[Node, set[Endpoint | None]], plan: Plan, store: FactStore, context: Context
+) -> None:
     """Marks what runs still, and what would have come after, as missing for lack of time."""
     reason = _out_of_time(context)
     for node in plan.graph:
@@ -217,7 +232,11 @@ def _each(need: Need, store: FactStore) -> Each[Any]:
     roles = need.roles or tuple(store.endpoints)
     endpoints = [endpoint for role in roles for endpoint in store.endpoints.get(role, [])]
     return Each(
-        {endpoint: store.facts[need.fact, endpoint] for endpoint in endpoints if (need.fact, endpoint) in store.facts},
+        {
+            endpoint: store.facts[need.fact, endpoint]
+            for endpoint in endpoints
+            if (need.fact, endpoint) in store.facts
+        },
         {
             endpoint: why_missing(need.fact, endpoint, store).reason
             for endpoint in endpoints
@@ -248,7 +267,7 @@ def _judge(check: str, rule: Rule, endpoint: Endpoint | None, store: FactStore) 
             if draft.code not in rule.codes:
                 raise ValueError(f"{rule.name} yields {draft.code}, which it does not declare")  # noqa: TRY301
             drafts.append(draft if draft.endpoint or endpoint is None else _at(draft, endpoint))
-    except Exception as error:  # noqa: BLE001 - isolation: one broken rule must not end the run
+    except Exception as error:  # isolation: one broken rule must not end the run
         return Judgement(
             check=check,
             rule=rule,

@@ -36,7 +36,6 @@ def check(
     home: Path,
     conceal: Callable[[Secret], None],
     progress: Callable[[str], None],
-    command: str = "check",
 ) -> Report:
     """Diagnoses every target, side by side, under one deadline.
 
@@ -67,7 +66,8 @@ def check(
             context.http.close()
 
     threads = [
-        threading.Thread(target=diagnose, args=(index, target), daemon=True) for index, target in enumerate(targets)
+        threading.Thread(target=diagnose, args=(index, target), daemon=True)
+        for index, target in enumerate(targets)
     ]
     if len(threads) == 1:
         diagnose(0, targets[0])
@@ -119,7 +119,15 @@ def make_context(
         options=options,
         deadline=deadline,
         trace=trace,
-        http=Client(options=options, deadline=deadline, trace=trace, environment=environment, home=home, shared=shared, lock=lock),
+        http=Client(
+            options=options,
+            deadline=deadline,
+            trace=trace,
+            environment=environment,
+            home=home,
+            shared=shared,
+            lock=lock,
+        ),
         environment=environment,
         home=home,
         conceal=conceal,
@@ -130,17 +138,18 @@ def make_context(
     )
 
 
-def registry_endpoint(context: Context) -> Endpoint | None:
+def registry_endpoint(context: Context) -> Endpoint:
     """Where a client would contact the target's registry, with the scheme that it would use."""
     target, options = context.target, context.options
-    if target.host is None:
-        return None
     scheme = target.scheme or ("http" if options.plain_http else "https")
-    host, _, port = target.registry.rpartition(":")
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    port = target.port or (443 if scheme == "https" else 80)
     from msgspec.structs import replace
 
     endpoint = context.endpoint(role=Role.REGISTRY, url=f"{scheme}://{host}:{port}{LOOK_PATH}")
-    return replace(endpoint, host=target.ascii_host, scheme_given=target.scheme is not None or options.plain_http)
+    return replace(
+        endpoint, host=target.ascii_host, scheme_given=target.scheme is not None or options.plain_http
+    )
 
 
 def settings_of(options: Options) -> Settings:

@@ -17,7 +17,14 @@ from regdoctor.facts.base import (
     Settings,
     fact_name,
 )
-from regdoctor.facts.dns import Addresses, HostsEntry, HostsFile, NameserverAnswer, NameserverAnswers, ResolverConfiguration
+from regdoctor.facts.dns import (
+    Addresses,
+    HostsEntry,
+    HostsFile,
+    NameserverAnswer,
+    NameserverAnswers,
+    ResolverConfiguration,
+)
 from regdoctor.facts.http import Answer, Ping, Producer, ProducerKind
 from regdoctor.facts.tcp import ConnectionAttempt, Connections
 from regdoctor.facts.tls import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 import msgspec
 
@@ -18,7 +19,7 @@ class EndpointFact(Fact, frozen=True, kw_only=True):
 
 
 def fact_name(fact: type[Fact]) -> str:
-    """The name of a fact in reports, evidence and skip reasons: ``NameserverAnswers`` → ``nameserver-answers``."""
+    """The name of a fact in reports and evidence: ``NameserverAnswers`` is ``nameserver-answers``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", fact.__name__).lower()
 
 
@@ -63,23 +64,18 @@ class Endpoint(EndpointFact, frozen=True, kw_only=True):
 
 
 class Discovery(Fact, frozen=True, kw_only=True):
-    """A fact that names further hosts on the way.
+    """A fact that names further hosts on the way; the engine then walks the ladder for each of ``endpoints``.
 
-    A subclass says their role with ``class TokenService(Discovery, role=Role.TOKEN_SERVER)``; the engine
-    then walks the ladder for each of ``endpoints``.
+    A subclass says what these hosts are for: ``discovers: ClassVar[Role] = Role.TOKEN_SERVER``.
     """
 
+    discovers: ClassVar[Role]
     endpoints: tuple[Endpoint, ...] = ()
-
-    def __init_subclass__(cls, role: Role | None = None, **keywords: object) -> None:
-        super().__init_subclass__(**keywords)
-        if role is not None:
-            cls.__discovered_role__ = role  # type: ignore[attr-defined]
 
 
 def discovered_role(fact: type[Fact]) -> Role | None:
     """The role of the endpoints that this fact names, or None where it names none."""
-    return getattr(fact, "__discovered_role__", None)
+    return fact.discovers if issubclass(fact, Discovery) else None
 
 
 class FailureKind(StrEnum):

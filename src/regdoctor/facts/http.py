@@ -74,3 +74,7 @@ class Ping(EndpointFact, frozen=True, kw_only=True):
     trusted: bool
     redirects: tuple[Answer, ...] = ()
     failure: Failure | None = None
+    control: Answer | None = None
+    """The answer for a repository that cannot exist, where ``answer`` alone does not show a registry."""
+    redirect_problem: str | None = None
+    """Why redirects were not followed to an end: ``loop``, ``too-many``, ``downgrade`` (https to http)."""

@@ -15,7 +15,7 @@ class ConnectionAttempt(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     failure: Failure | None = None
     icmp: str | None = None
-    """The ICMP error that ended the attempt (type and code by name), where the kernel kept one (ip(7), IP_RECVERR)."""
+    """The ICMP error that ended the attempt, by name, where the kernel kept one (ip(7), IP_RECVERR)."""
 
 
 class Connections(EndpointFact, frozen=True, kw_only=True):

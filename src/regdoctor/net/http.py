@@ -1,0 +1,567 @@
+"""The only HTTP client: bounded, traced, and careful with credentials.
+
+Built on httpcore, whose public network backend lets every read and write of a request share one bound on
+the wall clock; a server that drips bytes cannot outlast it. Redirects are never followed here, compression
+is never asked for, and the environment is never read.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from regdoctor import __version__
+from regdoctor.facts.base import Failure
+from regdoctor.facts.http import Answer
+from regdoctor.model import Exchange, Timings
+from regdoctor.producer import producer_of
+
+if TYPE_CHECKING:
+    import httpcore
+
+    from regdoctor.context import Deadline, Trace
+    from regdoctor.net.failures import Step
+    from regdoctor.options import Options
+    from regdoctor.secret import Secret
+
+USER_AGENT = f"regdoctor/{__version__}"
+BODY_LIMIT = 64 * 1024
+EXCERPT_LIMIT = 4096
+FALLBACK_DELAY = 0.3
+"""Seconds before the next address of a name is tried beside the first (Go's ``net.Dialer.FallbackDelay``)."""
+_HEADER_LIMIT = 100
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer and its body. ``body`` holds at most the limit of the request; ``answer`` is the fact."""
+
+    answer: Answer
+    body: bytes
+    location: str | None = None
+    """The ``Location`` header, unredacted: it may carry a signature that the next request needs."""
+
+
+class NameNotResolved(OSError):
+    """The host's name has no address; ``failure`` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class UnsafeCredentials(Exception):  # noqa: N818 - a refusal, not a failure
+    """A credential would have gone where docker would not send it."""
+
+
+class Client:
+    """HTTP requests of one target's probes. Thread-safe; connections are kept and shared.
+
+    :param shared: values that all targets of a run share under ``lock``; the connections are among them.
+    """
+
+    def __init__(
+        self,
+        *,
+        options: Options,
+        deadline: Deadline,
+        trace: Trace,
+        environment: Mapping[str, str],
+        home: Path,
+        shared: dict[str, Any],
+        lock: threading.Lock,
+    ) -> None:
+        self._options = options
+        self._deadline = deadline
+        self._trace = trace
+        self._environment = environment
+        self._home = home
+        self._shared = shared
+        self._lock = lock
+
+    def close(self) -> None:
+        """Closes every connection that is kept."""
+        with self._lock:
+            pools = self._shared.pop("http pools", {})
+        for pool in pools.values():
+            pool.close()
+
+    def may_carry_credentials(self, url: str) -> bool:
+        """Whether docker would send credentials there: over TLS, or in plain where the user said so.
+
+        ``--plain-http`` says so for every host, and loopback addresses are insecure registries by docker's
+        own default (moby ``registry/config.go``).
+        """
+        parts = urlsplit(url)
+        return parts.scheme == "https" or self._options.plain_http or _is_loopback(parts.hostname or "")
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        authorization: Secret | None = None,
+        content: bytes | Iterable[bytes] | None = None,
+        verify: bool = True,
+        address: str | None = None,
+        proxy: str | None = None,
+        body_limit: int = BODY_LIMIT,
+        on_chunk: Callable[[bytes], None] | None = None,
+        seconds: float | None = None,
+        fresh: bool = False,
+    ) -> Response | Failure:
+        """Sends one request and reads the answer; nothing is retried and no redirect is followed.
+
+        :param authorization: the whole value of the ``Authorization`` header.
+        :param content: the request's body; an iterable is sent in chunks.
+        :param verify: False looks without judging the certificate; never together with ``authorization``.
+        :param address: the IP address to connect to instead of what the name resolves to.
+        :param proxy: the forward proxy's URL, or None for a direct connection.
+        :param body_limit: bytes of the body that are read and kept; the rest is left unread.
+        :param on_chunk: receives the body piece by piece instead of it being kept.
+        :param seconds: bound for the whole exchange; by default one network step.
+        :param fresh: whether to use a connection of its own.
+        :raises UnsafeCredentials: ``authorization`` would go over an unverified or plain connection.
+        """
+        if authorization is not None and not (verify and self.may_carry_credentials(url)):
+            raise UnsafeCredentials(
+                f"no credentials over an unprotected connection to {urlsplit(url).netloc}"
+            )
+        bound = min(seconds, self._deadline.remaining()) if seconds is not None else self._deadline.step()
+        sent = self._headers(url, headers, authorization)
+        exchange = self._trace.begin()
+        timer = _PhaseTimer()
+        sent_at = datetime.now(UTC)
+        started = time.monotonic()
+        key = (url, method, exchange, sent, sent_at)
+        try:
+            pool = self._pool(url, verify=verify, address=address, proxy=proxy, fresh=fresh)
+            with (
+                _wall_clock(started + bound),
+                pool.stream(
+                    method,
+                    url,
+                    headers=sent,
+                    content=content,
+                    extensions={
+                        "timeout": dict.fromkeys(("connect", "read", "write", "pool"), bound),
+                        "trace": timer,
+                    },
+                ) as response,
+            ):
+                waited = time.monotonic() - started
+                body, complete, failure = _read(response, body_limit, on_chunk, method)
+                stream = response.extensions.get("network_stream")
+                peer = stream.get_extra_info("server_addr") if stream is not None else None
+        except _request_errors() as error:
+            return self._failed(key, error, timer)
+        finally:
+            if fresh and "pool" in locals():
+                pool.close()
+        received = tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers
+        )[:_HEADER_LIMIT]
+        return self._answered(key, response.status, received, body, complete, waited, timer, peer, failure)
+
+    def _headers(
+        self, url: str, headers: Iterable[tuple[str, str]], authorization: Secret | None
+    ) -> list[tuple[str, str]]:
+        given = list(headers)
+        names = {name.lower() for name, _value in given}
+        sent = [("Host", urlsplit(url).netloc.rpartition("@")[2])] if "host" not in names else []
+        if "user-agent" not in names:
+            sent.append(("User-Agent", USER_AGENT))
+        if "accept" not in names:
+            sent.append(("Accept", "*/*"))
+        sent.append(("Accept-Encoding", "identity"))
+        sent.extend(given)
+        if authorization is not None:
+            sent.append(("Authorization", authorization.reveal()))
+        return sent
+
+    def _pool(self, url: str, *, verify: bool, address: str | None, proxy: str | None, fresh: bool) -> Any:
+        import httpcore
+
+        parts = urlsplit(url)
+        origin = parts.netloc.rpartition("@")[2]
+        key = (parts.scheme, origin, verify, address, proxy)
+        with self._lock:
+            pools = self._shared.setdefault("http pools", {})
+            pool = None if fresh else pools.get(key)
+        if pool is not None:
+            return pool
+        backend = _Backend(address)
+        context = (
+            self._tls_context(parts.hostname or "", origin, verify=verify)
+            if parts.scheme == "https"
+            else None
+        )
+        if proxy is None:
+            pool = httpcore.ConnectionPool(
+                ssl_context=context, max_connections=8, keepalive_expiry=30.0, network_backend=backend
+            )
+        else:
+            pool = httpcore.HTTPProxy(
+                _without_userinfo(proxy),
+                proxy_auth=self._proxy_userinfo(proxy, url),
+                proxy_headers=[("User-Agent", USER_AGENT)],
+                ssl_context=context,
+                max_connections=8,
+                network_backend=backend,
+            )
+        if not fresh:
+            with self._lock:
+                pool = pools.setdefault(key, pool)
+        return pool
+
+    def _tls_context(self, host: str, origin: str, *, verify: bool) -> ssl.SSLContext:
+        from regdoctor.net.tls import client_context
+
+        port = origin.rpartition("]")[2].rpartition(":")[2] or "443"
+        shown = f"[{host}]" if ":" in host else host
+        return client_context(
+            self._options,
+            f"{shown}:{port}",
+            self._home,
+            environment=self._environment,
+            verify=verify,
+            shared=self._shared,
+            lock=self._lock,
+        )
+
+    def _proxy_userinfo(self, proxy: str, url: str) -> tuple[str, str] | None:
+        """User and password for the proxy, from where the proxy itself came: facts carry none."""
+        from urllib.parse import unquote
+
+        from regdoctor.host.proxies import proxy_for
+
+        configured = self._options.proxy or proxy_for(url, self._environment).proxy_url
+        parts = urlsplit(configured or proxy)
+        if parts.username is None or parts.hostname != urlsplit(proxy).hostname:
+            return None
+        return unquote(parts.username), unquote(parts.password or "")
+
+    def _answered(
+        self,
+        key: tuple[str, str, str, list[tuple[str, str]], datetime],
+        status: int,
+        received: tuple[tuple[str, str], ...],
+        body: bytes,
+        complete: bool,
+        waited: float,
+        timer: _PhaseTimer,
+        peer: tuple[Any, ...] | None,
+        failure: str | None,
+    ) -> Response:
+        from regdoctor.redact import redact_headers, redact_text, redact_url
+
+        url, method, identity, sent, sent_at = key
+        excerpt = redact_text(body[:EXCERPT_LIMIT].decode("utf-8", "replace"))
+        shown = redact_headers(received)
+        self._trace.end(
+            Exchange(
+                id=identity,
+                method=method,
+                url=redact_url(url),
+                status=status,
+                request_headers=redact_headers(tuple(sent)),
+                response_headers=shown,
+                body_excerpt=excerpt,
+                timings_ms=timer.timings(),
+                error=failure,
+            )
+        )
+        answer = Answer(
+            exchange=identity,
+            url=redact_url(url),
+            method=method,
+            status=status,
+            headers=shown,
+            body_excerpt=excerpt,
+            body_size=len(body),
+            body_complete=complete,
+            sent_at=sent_at,
+            seconds=waited,
+            producer=producer_of(status, received, excerpt),
+            address=str(peer[0]) if peer else None,
+        )
+        location = next((value for name, value in received if name == "location"), None)
+        return Response(answer=answer, body=body, location=location)
+
+    def _failed(
+        self,
+        key: tuple[str, str, str, list[tuple[str, str]], datetime],
+        error: BaseException,
+        timer: _PhaseTimer,
+    ) -> Failure:
+        from regdoctor.net.failures import failure_of
+        from regdoctor.redact import redact_headers, redact_url
+
+        url, method, identity, sent, _sent_at = key
+        where = urlsplit(url).netloc.rpartition("@")[2]
+        failure = (
+            error.failure
+            if isinstance(error, NameNotResolved)
+            else failure_of(error, step=timer.step(), where=where)
+        )
+        self._trace.end(
+            Exchange(
+                id=identity,
+                method=method,
+                url=redact_url(url),
+                status=None,
+                request_headers=redact_headers(tuple(sent)),
+                response_headers=(),
+                body_excerpt="",
+                timings_ms=timer.timings(),
+                error=failure.message,
+            )
+        )
+        return failure
+
+
+def _request_errors() -> tuple[type[Exception], ...]:
+    """What a request may end with: faults of the network and of the peer, values in facts."""
+    import httpcore
+
+    return (
+        httpcore.NetworkError,
+        httpcore.TimeoutException,
+        httpcore.ProtocolError,
+        httpcore.ProxyError,
+        httpcore.UnsupportedProtocol,
+        OSError,
+        ValueError,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _without_userinfo(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _read(
+    response: httpcore.Response, limit: int, on_chunk: Callable[[bytes], None] | None, method: str
+) -> tuple[bytes, bool, str | None]:
+    """The body up to the limit, whether it is whole, and why it broke off."""
+    import httpcore
+
+    kept = bytearray()
+    size = 0
+    if method == "HEAD":
+        return b"", True, None
+    try:
+        for chunk in response.iter_stream():
+            size += len(chunk)
+            if on_chunk is not None:
+                on_chunk(chunk)
+                continue
+            kept += chunk[: limit - len(kept)]
+            if size > limit:
+                return bytes(kept), False, None
+    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
+        return bytes(kept), False, f"the body broke off after {size} bytes: {error or type(error).__name__}"
+    return bytes(kept), True, None
+
+
+class _PhaseTimer:
+    """httpcore's trace events of one exchange, as the contract's phases."""
+
+    _PHASES: ClassVar[Mapping[str, str]] = {
+        "connection.connect_tcp": "tcp",
+        "connection.start_tls": "tls",
+        "http11.receive_response_headers": "wait",
+        "http11.receive_response_body": "read",
+    }
+
+    def __init__(self) -> None:
+        self._started: dict[str, float] = {}
+        self._milliseconds: dict[str, float] = {}
+        self._last = ""
+
+    def __call__(self, event: str, _info: Mapping[str, Any]) -> None:
+        name, _, moment = event.rpartition(".")
+        if moment == "started":
+            self._last = name
+        phase = self._PHASES.get(name)
+        if phase is None:
+            return
+        if moment == "started":
+            self._started[phase] = time.monotonic()
+        elif phase in self._started:
+            self._milliseconds[phase] = round((time.monotonic() - self._started[phase]) * 1000, 1)
+
+    def step(self) -> Step:
+        """What was going on when the exchange ended."""
+        from regdoctor.net.failures import Step
+
+        if self._last in ("", "connection.connect_tcp"):
+            return Step.CONNECT
+        return Step.TLS if self._last == "connection.start_tls" else Step.EXCHANGE
+
+    def timings(self) -> Timings:
+        """Milliseconds by phase."""
+        return Timings(**self._milliseconds)
+
+
+_LIMIT = threading.local()
+"""The end of the current request on this thread, for streams that are shared between requests."""
+
+
+class _wall_clock:  # noqa: N801 - reads as a statement where it is used
+    """Bounds every read and write that this thread does on httpcore streams until it is left."""
+
+    def __init__(self, end: float) -> None:
+        self._end = end
+
+    def __enter__(self) -> None:
+        _LIMIT.end = self._end
+
+    def __exit__(self, *_: object) -> None:
+        _LIMIT.end = None
+
+
+def _bounded(timeout: float | None) -> float | None:
+    end: float | None = getattr(_LIMIT, "end", None)
+    if end is None:
+        return timeout
+    left = max(0.001, end - time.monotonic())
+    return left if timeout is None else min(left, timeout)
+
+
+def _backend_types() -> tuple[type, type]:
+    """The network backend and its stream, made when httpcore is first needed."""
+    import httpcore
+
+    class Stream(httpcore.NetworkStream):
+        """A stream whose every operation keeps to the current request's bound."""
+
+        def __init__(self, inner: httpcore.NetworkStream) -> None:
+            self._inner = inner
+
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            end = getattr(_LIMIT, "end", None)
+            if end is not None and time.monotonic() >= end:
+                raise httpcore.ReadTimeout("the time for this request is used up")
+            return self._inner.read(max_bytes, _bounded(timeout))
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            end = getattr(_LIMIT, "end", None)
+            if end is not None and time.monotonic() >= end:
+                raise httpcore.WriteTimeout("the time for this request is used up")
+            self._inner.write(buffer, _bounded(timeout))
+
+        def close(self) -> None:
+            self._inner.close()
+
+        def start_tls(
+            self,
+            ssl_context: ssl.SSLContext,
+            server_hostname: str | None = None,
+            timeout: float | None = None,
+        ) -> httpcore.NetworkStream:
+            return Stream(self._inner.start_tls(ssl_context, server_hostname, _bounded(timeout)))
+
+        def get_extra_info(self, info: str) -> Any:
+            return self._inner.get_extra_info(info)
+
+    class Backend(httpcore.NetworkBackend):
+        """Resolves with a bound, and tries the addresses of a name as Go's dialer does."""
+
+        def __init__(self, address: str | None) -> None:
+            self._address = address
+            self._inner = httpcore.SyncBackend()
+
+        def connect_tcp(
+            self,
+            host: str,
+            port: int,
+            timeout: float | None = None,
+            local_address: str | None = None,
+            socket_options: Iterable[Any] | None = None,
+        ) -> httpcore.NetworkStream:
+            from regdoctor.net.dns import resolve
+
+            bound = _bounded(timeout) or 5.0
+            end = time.monotonic() + bound
+            addresses: tuple[str, ...] = (self._address,) if self._address else ()
+            if not addresses:
+                resolution = resolve(host, bound)
+                if resolution.failure is not None:
+                    raise NameNotResolved(resolution.failure)
+                addresses = resolution.addresses
+            if len(addresses) == 1:
+                left = max(0.001, end - time.monotonic())
+                return Stream(
+                    self._inner.connect_tcp(addresses[0], port, left, local_address, socket_options)
+                )
+            return Stream(_first_connected(self._inner, addresses, port, end))
+
+    return Backend, Stream
+
+
+def _Backend(address: str | None) -> httpcore.NetworkBackend:  # noqa: N802 - stands for the class made on demand
+    backend, _stream = _backend_types()
+    made: httpcore.NetworkBackend = backend(address)
+    return made
+
+
+def _first_connected(
+    backend: httpcore.SyncBackend, addresses: Sequence[str], port: int, end: float
+) -> httpcore.NetworkStream:
+    """Connects to the first address that answers, starting the next one after a short delay (RFC 8305)."""
+    import queue
+
+    outcomes: queue.Queue[httpcore.NetworkStream | Exception] = queue.Queue()
+    settled = threading.Event()
+
+    def attempt(address: str) -> None:
+        try:
+            stream = backend.connect_tcp(address, port, max(0.001, end - time.monotonic()))
+        except Exception as error:
+            outcomes.put(error)
+            return
+        if settled.is_set():
+            stream.close()
+        else:
+            outcomes.put(stream)
+
+    first_error: Exception | None = None
+    pending = list(addresses)
+    running = 0
+    while pending or running:
+        if pending:
+            threading.Thread(target=attempt, args=(pending.pop(0),), daemon=True).start()
+            running += 1
+        wait = FALLBACK_DELAY if pending else max(0.001, end - time.monotonic())
+        try:
+            outcome = outcomes.get(timeout=wait)
+        except queue.Empty:
+            if not pending:
+                break
+            continue
+        running -= 1
+        if not isinstance(outcome, Exception):
+            settled.set()
+            return outcome
+        first_error = first_error or outcome
+    settled.set()
+    raise first_error or TimeoutError("no address of the name accepted a connection in time")
