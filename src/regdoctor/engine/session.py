@@ -103,16 +103,13 @@ def make_context(
 ) -> Context:
     """What the probes of one target may use."""
     from regdoctor.host.proxies import proxy_for
-    from regdoctor.net.http import Client
-    from regdoctor.redact import redact_url
+    from regdoctor.net.http import Client, without_userinfo
 
     trace = Trace()
 
     def find_proxy(url: str) -> str | None:
-        if options.proxy is not None:
-            return redact_url(options.proxy)
-        decision = proxy_for(url, environment)
-        return redact_url(decision.proxy_url) if decision.proxy_url else None
+        configured = options.proxy or proxy_for(url, environment).proxy_url
+        return without_userinfo(configured) if configured else None
 
     return Context(
         target=target,

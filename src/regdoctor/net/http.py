@@ -211,7 +211,7 @@ class Client:
             )
         else:
             pool = httpcore.HTTPProxy(
-                _without_userinfo(proxy),
+                without_userinfo(proxy),
                 proxy_auth=self._proxy_userinfo(proxy, url),
                 proxy_headers=[("User-Agent", USER_AGENT)],
                 ssl_context=context,
@@ -262,10 +262,11 @@ class Client:
         peer: tuple[Any, ...] | None,
         failure: str | None,
     ) -> Response:
-        from regdoctor.redact import redact_headers, redact_text, redact_url
+        from regdoctor.redact import redact_body, redact_headers, redact_url
 
         url, method, identity, sent, sent_at = key
-        excerpt = redact_text(body[:EXCERPT_LIMIT].decode("utf-8", "replace"))
+        content_type = next((value for name, value in received if name == "content-type"), None)
+        excerpt = redact_body(body, content_type)[:EXCERPT_LIMIT]
         shown = redact_headers(received)
         self._trace.end(
             Exchange(
@@ -353,7 +354,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _without_userinfo(url: str) -> str:
+def without_userinfo(url: str) -> str:
+    """The URL without user name and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
