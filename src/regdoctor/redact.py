@@ -12,7 +12,7 @@ import binascii
 import html
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote_plus
 
@@ -35,14 +35,17 @@ _SECRET_SUFFIXES: Final = (
     "signature",
     "authorization",
     "cookie",
-    "registryauth",
-    "registryconfig",
     "dockerconfigjson",
     "dockercfg",
     "authjson",
 )
-_SECRET_NAMES: Final = frozenset({"auth", "sig", "pwd", "pass", "jwt", "sid", "assertion", "identity"})
-_HARMLESS_NAMES: Final = frozenset({"offlinetoken", "identity"})
+_SECRET_NAMES: Final = frozenset(
+    {"auth", "sig", "pwd", "pass", "jwt", "sid", "assertion", "xregistryauth", "xregistryconfig"}
+)
+_SECRETS_TALKED_ABOUT: Final = ("token", "auth", "authorization", "signature", "credential", "credentials")
+"""Names that also begin messages, as in "token: signed by an untrusted key"."""
+
+_HARMLESS_NAMES: Final = frozenset({"offlinetoken"})
 _QUERY_SECRETS: Final = frozenset(
     {"state", "code", "policy", "verify", "keypairid", "hdnea", "hdnts", "hmac"}
 )
@@ -64,27 +67,31 @@ _MAX_DEPTH: Final = 64
 
 _NOT_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 _USERINFO: Final = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>`]+")
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\"'<>`]+")
 _BARE_QUERY: Final = re.compile(r"(?<=[?&])([A-Za-z0-9_.-]+)=([^&#\s\"'<>`]+)")
+_PROXY_WITHOUT_SCHEME: Final = re.compile(r"(?i)(proxy[\"']?[ \t]*[:=][ \t]*[\"']?)[^\s/@\"']+@")
 _PEM: Final = re.compile(
     r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----)(.*?)(-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\Z)",
     re.DOTALL,
 )
-_AUTHORIZATION_LINE: Final = re.compile(
-    r"(?i)(\b(?:proxy-)?authorization\b[\"']?[ \t]*[:=][ \t]*[\"'\[]*)([A-Za-z][A-Za-z0-9-]*[ \t]+)?([^\s\"'\]]+)"
+_AUTHORIZATION: Final = re.compile(
+    r"(?i)(\b(?:proxy-)?authorization\b[\"']?[ \t]*[:=][ \t]*[\"'\[]*"
+    r"(?:basic|bearer|digest|negotiate|ntlm|token|aws4-hmac-sha256)[ \t]+)[^\r\n\"'\]]+"
 )
 _COOKIE_LINE: Final = re.compile(r"(?im)^([<>* \t]*(?:set-)?cookie:[ \t]*)([^\r\n]+)")
 _SCHEME_AND_VALUE: Final = re.compile(r"(?i)\b(basic|bearer)[ \t]+([A-Za-z0-9+/._~-]{6,}=*)")
-_JWT: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*")
+_JWT: Final = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*")
 _HASH: Final = re.compile(r"(\$(?:2[abxy]|apr1|argon2[a-z]*|[156])\$)[^\s:\"',]+")
 _ASSIGNMENT: Final = re.compile(
-    r"(?P<name>[\"']?[A-Za-z_][A-Za-z0-9_.-]*[\"']?)(?P<sign>=|(?<=[\"'])[ \t]*:[ \t]*)"
-    r"(?P<value>\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"',;&{}\[\]]+)"
+    r"(?<![A-Za-z0-9_.-])(?P<name>[A-Za-z0-9_.-]{1,80}(?P<quote>[\"']?))"
+    r"(?P<sign>=|(?<=[\"'])[ \t]*:[ \t]*)"
+    r"(?P<value>\"(?:[^\"\\\n]|\\.)*(?:\"|\Z)|'[^'\n]*(?:'|\Z)|[^\s\"',;&{}\[\]]+)"
 )
 _YAML_LINE: Final = re.compile(
-    r"(?m)^(?P<start>[ \t]*(?:-[ \t]+)?(?P<name>[A-Za-z_.][A-Za-z0-9_.-]*):[ \t]+)(?P<value>[^\s#|>&{\[][^\r\n]*)"
+    r"(?m)^(?P<start>[ \t]*(?:-[ \t]+)?(?P<name>[A-Za-z_.][A-Za-z0-9_.-]*):[ \t]+)"
+    r"(?P<value>[^\s#|>&{\[][^\r\n]*)"
 )
-_FLAG: Final = re.compile(r"(--[a-z][a-z-]*)([ \t]+)([^\s-][^\s]*)")
+_FLAG: Final = re.compile(r"(?<![a-z-])(--[a-z][a-z-]*)([ \t]+)([^\s-][^\s]*)")
 _CURL_USER: Final = re.compile(
     r"((?:^|\s)(?:-u|--user|--creds|--src-creds|--dest-creds)[ \t=]+[^\s:]+:)([^\s]+)"
 )
@@ -125,7 +132,7 @@ def redact_header(name: str, value: str) -> str:
         return _USERINFO.sub(f"{MASK}@", value)
     if is_secret_name(name):
         return MASK
-    return redact_text(value)
+    return redact_url(value) if plain in {"location", "contentlocation"} else redact_text(value)
 
 
 def _mask_pair(pair: str) -> str:
@@ -226,8 +233,9 @@ def redact_text(text: str) -> str:
     ``invalid token: signature is wrong`` stays as it is.
     """
     text = _PEM.sub(lambda m: f"{m[1]}\n{MASK}\n{m[3]}", text)
-    text = _AUTHORIZATION_LINE.sub(lambda m: f"{m[1]}{m[2] or ''}{MASK}", text)
+    text = _AUTHORIZATION.sub(rf"\1{MASK}", text)
     text = _COOKIE_LINE.sub(lambda m: f"{m[1]}{MASK}", text)
+    text = _PROXY_WITHOUT_SCHEME.sub(rf"\1{MASK}@", text)
     text = _URL.sub(lambda m: redact_url(m[0]), text)
     text = _BARE_QUERY.sub(lambda m: f"{m[1]}={MASK}" if _secret_parameter(m[1]) else m[0], text)
     text = _JWT.sub(MASK, text)
@@ -269,7 +277,7 @@ def _mask_yaml(match: re.Match[str]) -> str:
     if not is_secret_name(name) or value in {"true", "false", "null", "~", MASK}:
         return match[0]
     # "token: signed by untrusted key" is a message, "password: open sesame" is a setting.
-    prose = " " in value and value[0] not in "\"'" and not _plain(name).endswith(("password", "secret"))
+    prose = " " in value and value[0] not in "\"'" and _plain(name).endswith(_SECRETS_TALKED_ABOUT)
     return match[0] if prose else f"{match['start']}{MASK}"
 
 
@@ -285,7 +293,8 @@ _STRUCTURE_WORDS: Final = frozenset(
 """Words that the report itself consists of. Blanking them would destroy it and would tell that one of them is
 the secret; leaving them tells nothing."""
 
-_BASE64_ALPHABET: Final = "A-Za-z0-9+/_-"
+_BASE64_CHARACTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-")
+_BASE64_REST: Final = re.compile(r"[A-Za-z0-9+/_-]*=*")
 _BREAK: Final = r"(?:\\|[ \t]*\r?\n[ \t]*)?"
 
 
@@ -305,34 +314,50 @@ class Scrubber:
     def __init__(self, secrets: Iterable[Secret], usernames: Iterable[str] = ()) -> None:
         values = sorted({secret.reveal() for secret in secrets} - {""}, key=len, reverse=True)
         names = sorted(set(usernames) - {""})
-        patterns = [pattern for value in values for pattern in _patterns(value, names)]
-        source = "|".join(dict.fromkeys(patterns))
-        self._text = re.compile(source) if source else None
-        self._bytes = re.compile(source.encode("utf-8", "surrogatepass")) if source else None
+        forms = dict.fromkeys(form for value in values for form in _forms(value, names))
+        fragments = dict.fromkeys(each for value in values for each in _fragments(value, names))
+        self._forms = tuple(forms)
+        self._fragments = tuple(sorted(fragments, key=len, reverse=True))
 
     def scrub(self, text: str) -> str:
         """Return the text with every known secret replaced by ``***``."""
-        return self._text.sub(MASK, text) if self._text is not None else text
+        if self._fragments:
+            text = _blank_base64(text, re.compile("|".join(map(re.escape, self._fragments))))
+        return re.sub("|".join(self._forms), MASK, text) if self._forms else text
 
     def scrub_bytes(self, data: bytes) -> bytes:
-        """Return the bytes with every known secret (as UTF-8) replaced by ``***``."""
-        return self._bytes.sub(MASK.encode(), data) if self._bytes is not None else data
+        """Return the bytes with every known secret (as UTF-8) replaced by ``***``.
+
+        Bytes that are not UTF-8 pass through unchanged.
+        """
+        return self.scrub(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
-def _patterns(secret: str, usernames: Iterable[str]) -> Iterable[str]:
-    """Regular expressions, the longest forms first, valid for text and for its UTF-8 bytes alike."""
-    raw = secret.encode("utf-8", "surrogatepass")
+def _blank_base64(text: str, fragment: re.Pattern[str]) -> str:
+    """Blank every run of base64 characters that holds a fragment."""
+    parts: list[str] = []
+    done = 0
+    for match in fragment.finditer(text):
+        if match.start() < done:
+            continue
+        start = match.start()
+        while start > done and text[start - 1] in _BASE64_CHARACTERS:
+            start -= 1
+        after = _BASE64_REST.match(text, match.end())
+        parts += (text[done:start], MASK)
+        done = after.end() if after is not None else match.end()
+    return "".join((*parts, text[done:]))
+
+
+def _forms(secret: str, usernames: Iterable[str]) -> Iterable[str]:
+    """Regular expressions for the ways in which a secret is written out, the longest first."""
     for name in usernames:
-        pair = f"{name}:".encode("utf-8", "surrogatepass") + raw
-        for encode in _ENCODERS:
-            yield re.escape(encode(pair).decode("ascii").rstrip("=")) + "=*"
         yield re.escape(name) + _BREAK + ":" + _BREAK + _spelt_out(secret)
-    if len(secret) < 4 or secret.lower() in _STRUCTURE_WORDS:
+    if not _is_blanked_alone(secret):
         return
-    for fragment in dict.fromkeys(_base64_fragments(raw)):
-        yield f"[{_BASE64_ALPHABET}]*{re.escape(fragment)}[{_BASE64_ALPHABET}]*=*"
+    raw = secret.encode("utf-8", "surrogatepass")
     before, after = ("", "") if len(secret) >= 8 else ("(?<![A-Za-z0-9])", "(?![A-Za-z0-9])")
-    forms = {
+    escaped = {
         quote(raw, safe=""),
         quote_plus(raw, safe=""),
         quote(raw),
@@ -342,23 +367,31 @@ def _patterns(secret: str, usernames: Iterable[str]) -> Iterable[str]:
         html.escape(secret, quote=False),
         repr(secret)[1:-1],
     } - {secret}
-    for form in sorted(forms, key=len, reverse=True):
+    for form in sorted(escaped, key=len, reverse=True):
         yield f"{before}{re.escape(form)}{after}"
     yield f"{before}{_spelt_out(secret)}{after}"
 
 
-_ENCODERS: Final[tuple[Callable[[bytes], bytes], ...]] = (base64.b64encode, base64.urlsafe_b64encode)
+def _fragments(secret: str, usernames: Iterable[str]) -> Iterable[str]:
+    """Parts of base64 texts that only this secret can have put there."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for name in usernames:
+            pair = f"{name}:".encode("utf-8", "surrogatepass") + raw
+            yield encode(pair).decode("ascii")[: len(pair) * 8 // 6]
+        if not _is_blanked_alone(secret):
+            continue
+        # The secret may begin at any of the three places within a group of three bytes; only the characters
+        # that depend on no other byte are looked for.
+        for shift, skip in ((0, 0), (1, 2), (2, 3)):
+            fragment = encode(bytes(shift) + raw).decode("ascii")[skip : (shift + len(raw)) * 8 // 6]
+            if len(fragment) >= 6:
+                yield fragment
+
+
+def _is_blanked_alone(secret: str) -> bool:
+    return len(secret) >= 4 and secret.lower() not in _STRUCTURE_WORDS
 
 
 def _spelt_out(secret: str) -> str:
     return _BREAK.join(re.escape(character) for character in secret)
-
-
-def _base64_fragments(raw: bytes) -> Iterable[str]:
-    """The characters of base64 that depend on the secret alone, for each of the three ways it can be aligned."""
-    for shift, skip in ((0, 0), (1, 2), (2, 3)):
-        usable = (shift + len(raw)) * 8 // 6
-        for encode in _ENCODERS:
-            fragment = encode(bytes(shift) + raw).decode("ascii")[skip:usable]
-            if len(fragment) >= 6:
-                yield fragment
