@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,23 +14,29 @@ from typing import Self
 
 from tests.support import programs
 
-# Arguments: the folder for overlays, then pairs of source and target, "--", then the command.
-_BIND_AND_RUN = """
-overlays=$1; shift
-mount -t tmpfs tmpfs "$overlays" || exit 125
+# Arguments: an empty folder, the folders to overlay, "--", pairs of source and target, "--", the command.
+# Overlays come first, for each hides what was mounted below its folder before.
+_MOUNT_AND_RUN = """
+set -e
+layers=$1; shift
+mount -t tmpfs tmpfs "$layers"
+while [ "$1" != -- ]; do
+    layer=$(mktemp -d "$layers/XXXXXX")
+    mkdir "$layer/upper" "$layer/work"
+    mount -t overlay -o "lowerdir=$1,upperdir=$layer/upper,workdir=$layer/work" overlay "$1"
+    shift
+done
+shift
 while [ "$1" != -- ]; do
     if [ ! -e "$2" ]; then
-        ancestor=$2
-        while [ ! -e "$ancestor" ]; do ancestor=$(dirname "$ancestor"); done
-        layer=$(mktemp -d "$overlays/XXXXXX") && mkdir "$layer/upper" "$layer/work" &&
-        options=lowerdir=$ancestor,upperdir=$layer/upper,workdir=$layer/work &&
-        mount -t overlay -o "$options" overlay "$ancestor" || exit 125
-        if [ -d "$1" ]; then mkdir -p "$2"; else mkdir -p "$(dirname "$2")" && : > "$2"; fi || exit 125
+        mkdir -p "$(dirname "$2")"
+        if [ -d "$1" ]; then mkdir "$2"; else : > "$2"; fi
     fi
-    mount --bind "$1" "$2" || exit 125
+    mount --bind "$1" "$2"
     shift 2
 done
 shift
+set +e
 exec "$@"
 """
 
@@ -69,7 +75,7 @@ class PrivateFiles:
             self._folder = Path(tempfile.mkdtemp(prefix="private-files-"))
             # Commands may run as another user.
             self._folder.chmod(0o755)
-            (self._folder / "overlays").mkdir()
+            (self._folder / "layers").mkdir()
         return self
 
     def __exit__(
@@ -91,8 +97,32 @@ class PrivateFiles:
                 source.write_text(content)
             # The machine's resolv.conf is often a link to a file that a namespace must not change either.
             pairs += [str(source.resolve()), os.path.realpath(target)]
-        shell = ["sh", "-c", _BIND_AND_RUN, "sh", str(self._folder / "overlays"), *pairs, "--"]
+        overlays = _outermost(
+            _existing_ancestor(Path(target)) for target in pairs[1::2] if not Path(target).exists()
+        )
+        shell = [
+            "sh",
+            "-c",
+            _MOUNT_AND_RUN,
+            "sh",
+            str(self._folder / "layers"),
+            *overlays,
+            "--",
+            *pairs,
+            "--",
+        ]
         return [programs.path("unshare"), "--mount", "--propagation", "private", "--", *shell, *parts]
+
+
+def _existing_ancestor(path: Path) -> Path:
+    """Return the nearest folder above a path that exists."""
+    return next(parent for parent in path.parents if parent.exists())
+
+
+def _outermost(folders: Iterable[Path]) -> list[str]:
+    """Return the folders that are in no other of them."""
+    distinct = set(folders)
+    return [str(folder) for folder in distinct if not distinct & set(folder.parents)]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from tests.support import programs
+from tests.support import ports, programs
 from tests.support.mounts import PrivateFiles, name_files
 
 T = TypeVar("T")
@@ -202,6 +202,8 @@ class Namespace:
             if mtu is not None:
                 namespace.run(["ip", "link", "set", interface, "mtu", str(mtu)])
             namespace.run(["ip", "link", "set", interface, "up"])
+        for namespace, interface, _ in ends:
+            namespace._wait_for_addresses(interface)
         if default_route:
             gateway = str(ip_interface(there if isinstance(there, str) else there[0]).ip)
             self.run(["ip", "route", "add", "default", "via", gateway])
@@ -212,6 +214,13 @@ class Namespace:
         # nodad: an IPv6 address is unusable for a second or two while duplicates are looked for.
         options = ["nodad"] if ip_interface(address).version == 6 else []
         self.run(["ip", "address", "add", address, "dev", interface, *options])
+
+    def _wait_for_addresses(self, interface: str) -> None:
+        """Wait until IPv6 addresses are in use, which the kernel sees to some time after the link is up."""
+        listing = ["ip", "-6", "-brief", "address", "show", "dev", interface, "scope", "global"]
+        for address in self.run(listing).stdout.split()[2:]:
+            command = ["ip", "-6", "route", "show", "table", "local", str(ip_interface(address).ip)]
+            ports.wait_until(lambda: bool(self.run(command).stdout), f"{address} is in use")  # noqa: B023
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.support.netns import Namespace
+if TYPE_CHECKING:
+    from tests.support.netns import Namespace
 
 _POLL_SECONDS = 0.005
 

@@ -171,6 +171,8 @@ class Daemon:
         if self._process is None:
             return
         self.signal(signal.SIGTERM)
+        # A suspended process acts on no other signal.
+        self.signal(signal.SIGCONT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=3)
         # Children that outlive their parent are still in its session.
