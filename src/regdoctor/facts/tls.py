@@ -33,13 +33,17 @@ class ServedCertificate(msgspec.Struct, frozen=True, kw_only=True):
     """Dotted OIDs; empty where the extension is absent."""
     issuer_urls: tuple[str, ...]
     """Authority information access, caIssuers (RFC 5280 section 4.2.2.1)."""
+    authority_issuer: str | None = None
+    """Who issued the issuer, where the authority key identifier says so (RFC 5280 section 4.2.1.1)."""
+    problem: str | None = None
+    """Why it could not be read in full, null where it could; what could not be read is empty then."""
 
 
 class VerificationError(msgspec.Struct, frozen=True, kw_only=True):
     """One error that OpenSSL's chain verification reported, with the chain depth (0 = leaf)."""
 
     name: str
-    """OpenSSL's name without the prefix ``X509_V_ERR_``, in lower case with hyphens: ``unable-to-get-issuer-cert-locally``."""
+    """OpenSSL's name without the prefix ``X509_V_ERR_``, in lower case with hyphens: ``cert-has-expired``."""
     depth: int
     subject: str
 
@@ -48,10 +52,13 @@ class TrustContext(msgspec.Struct, frozen=True, kw_only=True):
     """A set of authorities that some client on this host would trust for this endpoint."""
 
     name: str
-    """``system``, ``given`` (--cacert), ``docker``, ``containers`` or ``containerd``."""
+    """``system``, ``given`` (--cacert, --certs-dir), ``docker``, ``containers`` or ``containerd``."""
     paths: tuple[str, ...]
     authorities: int
     problem: str | None = None
+    """Why one of its files could not be used."""
+    own_authorities: tuple[str, ...] = ()
+    """The subjects of those authorities that it has for this host alone, besides the system's."""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,10 +66,25 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
     context: TrustContext
     errors: tuple[VerificationError, ...]
+    path: tuple[str, ...] = ()
+    """SHA-256 of each certificate from the leaf to the trusted one, whatever the dates; empty without one."""
+    anchor: ServedCertificate | None = None
+    """The trusted certificate at the end of the path."""
+    namesakes: tuple[str, ...] = ()
+    """Trusted subjects that bear the name of an issuer which is needed, but whose key did not sign."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether this trust context accepts the chain today, names aside."""
+        return not self.errors
 
 
 class Handshake(msgspec.Struct, frozen=True, kw_only=True):
-    """One TLS handshake with one address, which went on whatever verification said."""
+    """One TLS handshake with one address, which went on whatever verification said.
+
+    ``address`` is an IP literal, or the host's name where a forward proxy connects. ``server_name`` is what
+    was asked for by SNI (RFC 6066 section 3), unless it is an IP literal. ``seconds`` begin once TCP connects.
+    """
 
     address: str
     server_name: str
@@ -70,14 +92,51 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str | None = None
     cipher: str | None = None
     chain: tuple[ServedCertificate, ...] = ()
+    signers: tuple[tuple[int, ...], ...] = ()
+    """For each certificate of the chain the positions of those in it that signed it, by name and key."""
     verifications: tuple[Verification, ...] = ()
+    """The first is the one that counts for this run; the others are for comparison."""
     name_matches: bool | None = None
     """Whether a subject alternative name covers the name used (RFC 9525 section 6); null without a chain."""
     client_certificate_requested: bool = False
     client_authorities: tuple[str, ...] = ()
+    """The authorities by which the server wants client certificates to be issued, as it names them."""
+    client_certificate: ServedCertificate | None = None
+    """The one that this host has for the registry and offered, null where it has none."""
+    client_certificate_problem: str | None = None
+    """Why a client certificate that this host has could not be offered."""
     failure: Failure | None = None
+    usual_failure: Failure | None = None
+    """Why a first handshake failed that offered only what Go's clients offer, where one that also offered
+    older versions and ciphers then went through."""
     plaintext_excerpt: str | None = None
     """The first bytes, escaped, where the peer answered the ClientHello with something that is not TLS."""
+    plain_http_excerpt: str | None = None
+    """The beginning of the answer, escaped, to ``GET /v2/`` without TLS, where no handshake came about."""
+
+
+class PlainPort(EndpointFact, frozen=True, kw_only=True):
+    """A TLS handshake with a port that clients address by plain HTTP, tried where HTTP did not go well."""
+
+    handshake: Handshake
+
+
+class IssuerLookup(msgspec.Struct, frozen=True, kw_only=True):
+    """One certificate fetched from a caIssuers URL of a served one (RFC 5280 section 4.2.2.1)."""
+
+    url: str
+    of: str
+    """SHA-256 of the certificate that names the URL."""
+    certificate: ServedCertificate | None = None
+    completes: bool = False
+    """Whether the chain together with it leads to an authority that is trusted for this run, dates aside."""
+    failure: Failure | None = None
+
+
+class MissingIssuers(EndpointFact, frozen=True, kw_only=True):
+    """What lies at the caIssuers URLs of served certificates whose issuer was neither sent nor is trusted."""
+
+    lookups: tuple[IssuerLookup, ...]
 
 
 class Handshakes(EndpointFact, frozen=True, kw_only=True):
