@@ -1,0 +1,1 @@
+"""What the host says: docker and containers configuration, trust folders, proxies, processes, mounts."""
