@@ -200,6 +200,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         yield link
         if isinstance(link, BaseExceptionGroup):
             pending.extend(link.exceptions)
+        # httpcore raises "from None" and keeps the original as the argument (httpcore/_exceptions.py).
+        pending.extend(each for each in link.args if isinstance(each, BaseException))
         if link.__cause__ is not None:
             pending.append(link.__cause__)
         elif link.__context__ is not None and not link.__suppress_context__:
