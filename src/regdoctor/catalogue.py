@@ -36,7 +36,7 @@ MAX_TITLE: Final = 80
 MAX_FIX_LINES: Final = 5
 
 _UNWRITTEN: Final = frozenset(
-    ["push", "storage", "proxyconf", "ports", "client", "security", "vendor", "logs"]
+    ["client", "security", "vendor", "logs"]
 )
 """Built-in areas whose ``findings.toml`` is still to be written; shrinks with each that is."""
 
