@@ -159,9 +159,9 @@ class Client:
                 ) as response,
             ):
                 waited = time.monotonic() - started
-                body, complete, failure = _read(response, body_limit, on_chunk, method)
                 stream = response.extensions.get("network_stream")
                 peer = stream.get_extra_info("server_addr") if stream is not None else None
+                body, complete, failure = _read(response, body_limit, on_chunk, method)
         except _request_errors() as error:
             return self._failed(key, error, timer)
         finally:
