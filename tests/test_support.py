@@ -29,37 +29,26 @@ from tests.conftest import (
 )
 from tests.support import certificates, images, netns, ports, programs, regdoctor_cli
 from tests.support.certificates import Authority, CertificateFiles
+from tests.support.dns_server import DnsBehaviour, DnsServer
 from tests.support.dnsmasq import Dnsmasq
+from tests.support.forward_proxy import ForwardProxy, ProxyBehaviour
 from tests.support.haproxy import Haproxy
-from tests.support.mounts import hosts_file, remount, tmpfs
+from tests.support.mounts import remount, tmpfs, trust_store_files
 from tests.support.nginx import Nginx, ReverseProxy
 from tests.support.ntp import Chronyd, NtpBehaviour, NtpServer
 from tests.support.processes import Daemon, DaemonError
 from tests.support.registry import Registry
 from tests.support.registry_client import RegistryClient
 from tests.support.skewed_proxy import SkewedProxy
+from tests.support.skopeo import skopeo
 from tests.support.token_server import TokenFaults
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    import dns.message
+
     from tests.support.netns import LinkedHosts
-
-
-def skopeo(
-    *arguments: str,
-    hosts: dict[str, str] | None = None,
-    ca: Path | None = None,
-    namespace: netns.Namespace | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Run skopeo with the given names and trust."""
-    files: dict[str, str | Path] = {} if not hosts else {"/etc/hosts": hosts_file(hosts)}
-    environment = {"PATH": programs.search_path(), "HOME": "/nonexistent", "TMPDIR": "/tmp"}
-    if ca is not None:
-        environment["SSL_CERT_FILE"] = str(ca)
-    return netns.run_privately(
-        [programs.path("skopeo"), *arguments], files=files, environment=environment, namespace=namespace
-    )
 
 
 class TestCertificates:
@@ -297,6 +286,26 @@ class TestRegistry:
         cache = start_registry(proxy=upstream.upstream)
         result = skopeo("inspect", "--tls-verify=false", f"docker://{image.reference(cache.address)}")
         assert json.loads(result.stdout)["Digest"] == image.digest
+
+    def test_garbage_collection_removes_what_no_tag_leads_to(self, registry: Registry) -> None:
+        images.push_image(registry, image=images.build_image("old"))
+        old = images.build_image("old")
+        images.push_image(registry, image=images.build_image("new"))
+        assert old.digest in registry.garbage_collect(delete_untagged=True)
+        assert not registry.blob_path(old.layer_digests[0]).exists()
+        assert registry.blob_path(images.build_image("new").digest).exists()
+
+    @pytest.mark.needs_root
+    def test_the_machines_trust_store_can_be_added_to(
+        self, tls_registry: Registry, authority: Authority
+    ) -> None:
+        image = images.push_image(tls_registry)
+        result = skopeo(
+            *("inspect", f"docker://{image.reference(tls_registry.address)}"),
+            hosts=tls_registry.hosts,
+            files=trust_store_files(authority.ca_pem),
+        )
+        assert result.returncode == 0, result.stderr
 
     def test_settings_are_merged_and_removed(self, start_registry: StartRegistry) -> None:
         registry = start_registry(
@@ -585,23 +594,166 @@ class TestDnsmasq:
         assert result.stdout.split() == ["10.9.8.7", "reg.test"]
 
 
-def addresses(server: Dnsmasq, name: str, kind: str) -> set[str]:
-    """Return the addresses that a nameserver gives for a name."""
+class TestDnsServer:
+    def test_it_answers_for_its_records_over_udp_and_tcp(self) -> None:
+        import dns.rcode
+
+        records = {"reg.test": ["10.9.8.7", "fd00::7"]}
+        with DnsServer(records, host="127.0.0.1", port=ports.free_port()) as server:
+            assert (
+                addresses(server, "reg.test", "A")
+                == addresses(server, "REG.test", "A", tcp=True)
+                == {"10.9.8.7"}
+            )
+            assert addresses(server, "reg.test", "AAAA") == {"fd00::7"}
+            assert addresses(server, "reg.test", "MX") == set()
+            assert rcode(server, "other.test") == dns.rcode.NXDOMAIN
+            assert server.queries[:2] == ["udp A reg.test.", "tcp A REG.test."]
+
+    def test_each_fault_is_what_a_client_meets(self) -> None:
+        import dns.exception
+        import dns.flags
+        import dns.rcode
+
+        with DnsServer({"reg.test": ["10.9.8.7"]}, host="127.0.0.1", port=ports.free_port()) as server:
+            server.behaviour = DnsBehaviour(rcode="SERVFAIL")
+            assert rcode(server, "reg.test") == dns.rcode.SERVFAIL
+            server.behaviour = DnsBehaviour(truncate=True)
+            assert ask(server, "reg.test").flags & dns.flags.TC
+            assert addresses(server, "reg.test", "A", tcp=True) == {"10.9.8.7"}
+            server.behaviour = DnsBehaviour(malformed=("A",))
+            with pytest.raises(dns.exception.FormError):
+                ask(server, "reg.test")
+            assert addresses(server, "reg.test", "AAAA") == set()
+            server.behaviour = DnsBehaviour(silent=True, tcp=False)
+            with pytest.raises(dns.exception.Timeout):
+                ask(server, "reg.test", timeout=0.1)
+            with pytest.raises((EOFError, ConnectionResetError)):
+                ask(server, "reg.test", tcp=True)
+
+    @pytest.mark.needs_root
+    def test_programs_resolve_through_it(self) -> None:
+        with DnsServer({"reg.test": ["10.9.8.7"]}) as server:
+            files = {"/etc/resolv.conf": server.resolv_conf}
+            result = netns.run_privately(["getent", "ahostsv4", "reg.test"], files=files)
+            assert "10.9.8.7" in result.stdout
+            server.behaviour = DnsBehaviour(truncate=True)
+            result = netns.run_privately(["getent", "ahostsv4", "reg.test"], files=files)
+            assert "10.9.8.7" in result.stdout
+            server.behaviour = DnsBehaviour(truncate=True, tcp=False)
+            assert netns.run_privately(["getent", "ahostsv4", "reg.test"], files=files).returncode != 0
+
+    @pytest.mark.needs_root
+    def test_it_may_stand_in_a_namespace(self, linked_hosts: LinkedHosts) -> None:
+        with DnsServer(
+            {"reg.test": ["10.9.8.7"]}, host=linked_hosts.server_address, namespace=linked_hosts.server
+        ) as server:
+            result = linked_hosts.client.run(
+                ["getent", "ahostsv4", "reg.test"], resolv_conf=server.resolv_conf
+            )
+        assert "10.9.8.7" in result.stdout
+
+
+def ask(
+    server: Dnsmasq | DnsServer, name: str, kind: str = "A", *, tcp: bool = False, timeout: float = 5
+) -> dns.message.Message:
+    """Ask a nameserver once."""
     import dns.message
     import dns.query
 
-    answer = dns.query.udp(dns.message.make_query(name, kind), server.host, port=server.port, timeout=5)
+    query = dns.message.make_query(name, kind)
+    return (dns.query.tcp if tcp else dns.query.udp)(query, server.host, port=server.port, timeout=timeout)
+
+
+def addresses(server: Dnsmasq | DnsServer, name: str, kind: str, *, tcp: bool = False) -> set[str]:
+    """Return the addresses that a nameserver gives for a name."""
+    answer = ask(server, name, kind, tcp=tcp)
     return {record.to_text() for records in answer.answer for record in records}
 
 
-def rcode(server: Dnsmasq, name: str) -> int:
+def rcode(server: Dnsmasq | DnsServer, name: str) -> int:
     """Return the response code that a nameserver gives for a name."""
-    import dns.message
-    import dns.query
+    return int(ask(server, name).rcode())
 
-    return int(
-        dns.query.udp(dns.message.make_query(name, "A"), server.host, port=server.port, timeout=5).rcode()
-    )
+
+@pytest.mark.needs("docker-registry", "skopeo")
+@pytest.mark.needs_root
+class TestForwardProxy:
+    """skopeo never asks a proxy for a loopback address, but it does for reg.test."""
+
+    def inspect(
+        self, proxy: ForwardProxy, registry: Registry, certificate: CertificateFiles, ca: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        image = images.push_image(registry)
+        return skopeo(
+            *("inspect", f"docker://{image.reference(registry.address)}"),
+            ca=ca or certificate.ca,
+            env={"HTTPS_PROXY": proxy.url, "HTTP_PROXY": proxy.url},
+        )
+
+    def test_tunnels_lead_to_the_registry(
+        self, tls_registry: Registry, certificate: CertificateFiles
+    ) -> None:
+        with ForwardProxy(addresses=tls_registry.hosts) as proxy:
+            result = self.inspect(proxy, tls_registry, certificate)
+        assert result.returncode == 0, result.stderr
+        assert set(proxy.targets) == {tls_registry.address}
+
+    def test_plain_http_passes_as_absolute_targets(self, start_registry: StartRegistry) -> None:
+        registry = start_registry(name=NAME)
+        image = images.push_image(registry)
+        with ForwardProxy(addresses=registry.hosts) as proxy:
+            result = skopeo(
+                *("inspect", "--tls-verify=false", f"docker://{image.reference(registry.address)}"),
+                env={"HTTP_PROXY": proxy.url},
+            )
+        assert result.returncode == 0, result.stderr
+        assert f"{registry.url}/v2/" in proxy.targets
+
+    def test_a_proxy_may_want_a_password(self, tls_registry: Registry, certificate: CertificateFiles) -> None:
+        with ForwardProxy(
+            addresses=tls_registry.hosts, behaviour=ProxyBehaviour(credential=("bob", "pw"))
+        ) as proxy:
+            refused = self.inspect(proxy, tls_registry, certificate)
+            assert "Proxy Authentication Required" in refused.stderr
+            image = images.push_image(tls_registry)
+            allowed = skopeo(
+                *("inspect", f"docker://{image.reference(tls_registry.address)}"),
+                ca=certificate.ca,
+                env={"HTTPS_PROXY": proxy.url.replace("//", "//bob:pw@")},
+            )
+        assert allowed.returncode == 0, allowed.stderr
+
+    def test_a_proxy_may_refuse_a_host(self, tls_registry: Registry, certificate: CertificateFiles) -> None:
+        with ForwardProxy(
+            addresses=tls_registry.hosts, behaviour=ProxyBehaviour(refuse={NAME: 403})
+        ) as proxy:
+            assert "Forbidden" in self.inspect(proxy, tls_registry, certificate).stderr
+
+    def test_a_proxy_outside_knows_no_inner_names(
+        self, tls_registry: Registry, certificate: CertificateFiles
+    ) -> None:
+        with ForwardProxy() as proxy:
+            assert "Service Unavailable" in self.inspect(proxy, tls_registry, certificate).stderr
+
+    def test_an_intercepting_proxy_shows_its_own_authority(
+        self, tls_registry: Registry, certificate: CertificateFiles, tmp_path: Path
+    ) -> None:
+        company = certificates.root_authority("Company Inspection CA")
+        behaviour = ProxyBehaviour(intercept=company)
+        with ForwardProxy(addresses=tls_registry.hosts, behaviour=behaviour) as proxy:
+            assert "unknown authority" in self.inspect(proxy, tls_registry, certificate).stderr
+            trusting = self.inspect(
+                proxy, tls_registry, certificate, company.write_ca(tmp_path / "company.crt")
+            )
+        assert trusting.returncode == 0, trusting.stderr
+
+    def test_a_proxy_may_itself_speak_tls(
+        self, tls_registry: Registry, certificate: CertificateFiles
+    ) -> None:
+        with ForwardProxy(addresses=tls_registry.hosts, tls=certificate) as proxy:
+            result = self.inspect(proxy, tls_registry, certificate)
+        assert result.returncode == 0, result.stderr
 
 
 class TestNtp:
@@ -632,6 +784,14 @@ class TestNtp:
             measured = ntplib.NTPClient().request(server.host, port=server.port, version=4, timeout=5)
         assert abs(measured.offset) < 0.5
         assert measured.stratum == 5
+
+    @pytest.mark.needs("chronyd")
+    def test_chronyd_without_a_source_says_that_it_is_not_synchronised(self, tmp_path: Path) -> None:
+        import ntplib
+
+        with Chronyd(tmp_path / "chrony", synchronised=False) as server:
+            reply = ntplib.NTPClient().request(server.host, port=server.port, version=4, timeout=5)
+        assert (reply.leap, reply.stratum) == (3, 0)
 
 
 @pytest.mark.needs("docker-registry")

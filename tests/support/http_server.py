@@ -82,6 +82,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 30
+    disable_nagle_algorithm = True
 
     def respond(self, request: Request) -> Answer:
         """Return the answer to a request."""
@@ -91,7 +92,10 @@ class Handler(BaseHTTPRequestHandler):
         """Write nothing."""
 
     def _handle(self) -> None:
-        answer = self.respond(self._read())
+        self.send(self.respond(self._read()))
+
+    def send(self, answer: Answer) -> None:
+        """Send an answer, without its body where the request was HEAD."""
         self.send_response_only(answer.status)
         names = {name.lower() for name, _ in answer.headers}
         if answer.date and "date" not in names:

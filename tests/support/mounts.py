@@ -59,6 +59,16 @@ def name_files(
     return files
 
 
+def trust_store_files(*authorities: str) -> dict[str, str | Path]:
+    """Return the private file that makes a command trust further authorities (PEM), as on Debian.
+
+    Go programs, openssl and Python read it, unless their environment names another.
+    """
+    store = Path("/etc/ssl/certs/ca-certificates.crt")
+    trusted = store.read_text() if store.exists() else ""
+    return {str(store): "".join([trusted, *authorities])}
+
+
 class PrivateFiles:
     """Puts files and folders in place of the machine's for the commands run through it. Needs root.
 

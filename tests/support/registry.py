@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import signal
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,6 +179,20 @@ class Registry:
         """Stop and start on the same port and storage."""
         self.stop()
         self.start()
+
+    def garbage_collect(self, *, delete_untagged: bool = False) -> str:
+        """Run the registry's garbage collector on its storage, running or not, and return what it prints."""
+        options = ["--delete-untagged"] if delete_untagged else []
+        result = subprocess.run(
+            [programs.path("docker-registry"), "garbage-collect", *options, self.config_path],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if result.returncode != 0:
+            raise AssertionError(f"garbage-collect: exit {result.returncode}\n{result.stdout}{result.stderr}")
+        return result.stdout + result.stderr
 
     def suspend(self) -> None:
         """Halt the process: it accepts connections and never answers, until resumed or stopped."""

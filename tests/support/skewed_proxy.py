@@ -47,9 +47,9 @@ class SkewedProxy(HTTPServer):
         super().__init__(self._forward, host=host, port=port, name=name, tls=tls, namespace=namespace)
 
     def _forward(self, request: Request) -> Answer:
-        passed = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
-        passed["X-Forwarded-Proto"] = "http" if self.tls is None else "https"
-        passed["X-Forwarded-Host"] = request.headers["Host"]
+        passed = [pair for pair in request.headers.items() if pair[0].lower() not in _HOP_BY_HOP]
+        passed.append(("X-Forwarded-Proto", "http" if self.tls is None else "https"))
+        passed.append(("X-Forwarded-Host", request.headers["Host"]))
         url = self._upstream + request.target
         response = self._client.exchange(request.method, url, headers=passed, body=request.body or None)
         headers = [
