@@ -1,0 +1,207 @@
+"""Facts about authentication: what is asked for, which credentials there are, and what answers them.
+
+Secrets stand in these facts as :class:`regdoctor.secret.Secret` only, which is written as ``***``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+import msgspec
+
+from regdoctor.facts.base import Discovery, Fact, Failure, Role
+from regdoctor.facts.http import Answer
+from regdoctor.oci.challenge import Challenge
+from regdoctor.oci.scope import Scope
+from regdoctor.oci.token import TokenClaims
+from regdoctor.secret import Secret
+
+
+class Challenges(Fact, frozen=True, kw_only=True):
+    """What the registry asks an anonymous client for.
+
+    ``answer`` is where the challenges come from: the answer at ``/v2/``, or that for a repository where
+    ``/v2/`` itself asks for nothing. ``challenges`` is empty where neither asks for anything, or where a 401
+    comes without a challenge.
+    """
+
+    answer: Answer
+    challenges: tuple[Challenge, ...]
+    at_ping: bool
+    """Whether ``/v2/`` answered 401: docker and podman learn there alone what to send."""
+    ping_status: int
+    ping_exchange: str
+    repository: Answer | None = None
+    """The anonymous look below a repository, which is made where ``/v2/`` is open."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether an anonymous client was turned away with a 401."""
+        return self.answer.status == 401
+
+    def of(self, scheme: str) -> Challenge | None:
+        """The first challenge of a scheme, by its name in lower case."""
+        return next((each for each in self.challenges if each.scheme == scheme), None)
+
+
+class TokenService(Discovery, frozen=True, kw_only=True):
+    """The token server that a Bearer challenge names; ``endpoints`` is empty where its realm is unusable."""
+
+    discovers: ClassVar[Role] = Role.TOKEN_SERVER
+
+    realm: str | None
+    service: str | None = None
+    problem: str | None = None
+    """Why the realm is no URL that clients can use."""
+    downgrades: bool = False
+    """Whether the registry is asked over https and the realm is an http URL."""
+
+
+class CredentialKind(StrEnum):
+    """What is stored for a registry."""
+
+    PASSWORD = "password"  # noqa: S105 - the kind's name
+    IDENTITY_TOKEN = "identity-token"  # noqa: S105
+    REGISTRY_TOKEN = "registry-token"  # noqa: S105
+
+
+class CredentialNearMiss(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that was surely meant for this registry and is not found by clients."""
+
+    place: str
+    """The file, and the line where it is known."""
+    key: str
+    why: str
+    """How it differs from what clients look up."""
+    username: str | None = None
+
+
+class CredentialProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with an entry for this registry, or with a file as a whole."""
+
+    place: str
+    message: str
+    key: str | None = None
+    """The entry; null where the whole file cannot be used."""
+    used: bool = False
+    """Whether clients send the entry nevertheless (a newline at the end of a password)."""
+
+
+class HelperOutcome(StrEnum):
+    """How a call of a credential helper ended."""
+
+    FOUND = "found"
+    NOT_FOUND = "not-found"
+    MISSING = "missing"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+
+
+class HelperCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of ``docker-credential-NAME get`` (docker-credential-helpers protocol)."""
+
+    program: str
+    setting: str
+    """What names it: ``credsStore``, ``credHelpers["HOST"]`` or ``credential-helpers``."""
+    place: str
+    """The file that names it."""
+    server: str
+    """What it was asked for."""
+    outcome: HelperOutcome
+    message: str = ""
+    """Its output where it failed, redacted."""
+
+
+class Credentials(Fact, frozen=True, kw_only=True):
+    """Which credentials clients on this host would use for the registry, and how they were looked up.
+
+    ``kind`` is None where none were found. ``username`` is shown, the secret never.
+    """
+
+    key: str
+    """What is looked up: ``host[:port]`` as in image names, or Docker Hub's key."""
+    kind: CredentialKind | None = None
+    username: str | None = None
+    secret: Secret | None = None
+    source: str | None = None
+    """Where they come from: ``--username``, a file, a helper program, an environment variable."""
+    stored_as: str | None = None
+    """The key of the entry, where it is not from the command line."""
+    looked_in: tuple[str, ...] = ()
+    """Every place that was looked into, in order, the missing ones included."""
+    near_misses: tuple[CredentialNearMiss, ...] = ()
+    problems: tuple[CredentialProblem, ...] = ()
+    helper: HelperCall | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether there is anything to send."""
+        return self.kind is not None
+
+
+class TokenExchange(Fact, frozen=True, kw_only=True):
+    """One request to the token server, as docker and podman make it, and the token that came of it.
+
+    Claims are read, never verified. ``granted`` is what the token says that it grants, None where it does not
+    say (tokens are opaque to clients).
+    """
+
+    url: str
+    """What was asked, redacted."""
+    method: str
+    account: str | None
+    """The user whose credential was sent; None for an anonymous request."""
+    credential_sent: bool
+    asked: tuple[Scope, ...]
+    request_bytes: int
+    """The length of the request's URL, ``Authorization`` header and form."""
+    answer: Answer | None = None
+    failure: Failure | None = None
+    problem: str | None = None
+    """Why there is no token although an answer came with status 200."""
+    withheld: str | None = None
+    """Why nothing was asked: the credential would have gone where it must not."""
+    token: Secret | None = None
+    claims: TokenClaims | None = None
+    granted: tuple[Scope, ...] | None = None
+    expires_in: int | None = None
+    """Seconds, as the answer says."""
+    html: bool = False
+    other_scheme: Answer | None = None
+    """The answer to an anonymous look with the other scheme, after the realm's own failed."""
+
+
+class PullAuthorization(Fact, frozen=True, kw_only=True):
+    """What every further request to the registry carries.
+
+    ``kind`` is ``none``, ``basic`` or ``bearer``; ``header`` the whole value of ``Authorization``, None for
+    ``none``; ``username`` the account, None for an anonymous token; ``scope_granted`` whether the token says
+    that it grants what was asked for, None where it does not say or nothing was asked for.
+    """
+
+    kind: str
+    header: Secret | None
+    username: str | None
+    scope_granted: bool | None = None
+    answer: Answer | None = None
+    """For a bare registry: the answer at ``/v2/`` to the first request with it. For an image the manifest
+    request is the first."""
+    failure: Failure | None = None
+
+
+class Refusal(Fact, frozen=True, kw_only=True):
+    """An authorised request that was refused, and what tells its causes apart; asked only then."""
+
+    answer: Answer
+    """The refusal: 401 or 403, or a limit exceeded."""
+    error: str | None = None
+    """The ``error`` of its challenge (RFC 6750 section 3.1)."""
+    at_root: Answer | None = None
+    """GET ``/v2/`` with the same ``Authorization``, where the refusal was about a repository."""
+    malformed: Answer | None = None
+    """The answer to a Bearer token that is none, where the refusal does not say whether the real one came."""
+    wider: TokenExchange | None = None
+    """A token asked for more actions and for a repository of a random name as well."""
+    control: str | None = None
+    """That random name."""
