@@ -36,6 +36,8 @@ from regdoctor.facts.dns import (
     HostsFile,
     NameserverAnswer,
     NameserverAnswers,
+    OtherAddress,
+    OtherAddresses,
     ResolverConfiguration,
 )
 from regdoctor.facts.http import Answer, Ping, Producer, ProducerKind
@@ -51,7 +53,15 @@ from regdoctor.facts.image import (
     Repositories,
     Tags,
 )
-from regdoctor.facts.tcp import ConnectionAttempt, Connections
+from regdoctor.facts.tcp import (
+    ConnectionAttempt,
+    Connections,
+    OtherPort,
+    OtherPorts,
+    RepeatedConnections,
+    SegmentTrial,
+    SegmentTrials,
+)
 from regdoctor.facts.tls import (
     Handshake,
     Handshakes,
@@ -99,15 +109,22 @@ __all__ = [
     "Moment",
     "NameserverAnswer",
     "NameserverAnswers",
+    "OtherAddress",
+    "OtherAddresses",
+    "OtherPort",
+    "OtherPorts",
     "Ping",
     "PlainPort",
     "Producer",
     "ProducerKind",
     "PullAuthorization",
     "Refusal",
+    "RepeatedConnections",
     "Repositories",
     "ResolverConfiguration",
     "Role",
+    "SegmentTrial",
+    "SegmentTrials",
     "ServedCertificate",
     "Settings",
     "Tags",
