@@ -16,11 +16,18 @@ from regdoctor import facts, oci
 from regdoctor.context import Context, Deadline, DeadlineExceeded
 from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of this interface
 from regdoctor.facts import __all__ as _facts
+from regdoctor.host import proxies, trust
 from regdoctor.model import Certainty, Severity
-from regdoctor.net import dns, failures, tcp
+from regdoctor.net import certificates, dns, failures, tcp, tls, tunnel, verification
 from regdoctor.net.http import Response
+from regdoctor.oci import digest as digests
+from regdoctor.oci import errors
+from regdoctor.oci import manifest as manifests
+from regdoctor.oci import platform as platforms
+from regdoctor.oci.manifest import Descriptor
 from regdoctor.oci.reference import InvalidReference, Reference, Target
 from regdoctor.options import Options, Profile
+from regdoctor.parallel import side_by_side
 from regdoctor.secret import Secret
 from regdoctor.signatures import Blocked, Draft, Each, NotApplicable, finding, probe, rule
 
@@ -30,6 +37,7 @@ __all__ = [
     "Context",
     "Deadline",
     "DeadlineExceeded",
+    "Descriptor",
     "Draft",
     "Each",
     "InvalidReference",
@@ -41,13 +49,24 @@ __all__ = [
     "Secret",
     "Severity",
     "Target",
+    "certificates",
+    "digests",
     "dns",
-    "failures",
+    "errors",
     "facts",
+    "failures",
     "finding",
+    "manifests",
     "oci",
+    "platforms",
     "probe",
+    "proxies",
     "rule",
+    "side_by_side",
     "tcp",
+    "tls",
+    "trust",
+    "tunnel",
+    "verification",
 ]
 __all__ += _facts  # noqa: PLE0605

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import threading
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,61 +156,151 @@ def read_authorities(files: tuple[Path, ...]) -> tuple[Authorities, str | None]:
     return Authorities(tuple(found), tuple(str(path) for path in files)), problem
 
 
-def trust_store(options: Options, host_port: str, home: Path) -> TrustStore:
-    """What decides for this run: the authorities given by options, or else those that docker would use.
+def trust_stores(
+    options: Options, names: Sequence[str], home: Path, environment: Mapping[str, str]
+) -> tuple[TrustStore, ...]:
+    """What the clients on this host trust for a registry; the first one's judgement counts for the run.
 
-    Docker reads ``/etc/docker/certs.d/HOST[:PORT]`` and, without root, ``~/.config/docker/certs.d``
-    (moby ``registry/config.go``); ``*.crt`` are authorities added to the system's, ``*.cert`` with
-    ``*.key`` client certificates.
+    Authorities that the options name replace all folders. Else docker's counts, or that of the one other
+    engine that has a folder for the registry where docker is not installed. Of the others those are given
+    that have files of their own:
+
+    - docker reads ``/etc/docker/certs.d/HOST[:PORT]``, without root ``~/.config/docker/certs.d`` (moby
+      ``registry/config.go``); ``*.crt`` are authorities added to the system's, ``*.cert`` with ``*.key``
+      client certificates;
+    - podman, skopeo and CRI-O read the first folder that exists of ``~/.config/containers/certs.d``,
+      ``/etc/containers/certs.d`` and docker's (containers-certs.d(5));
+    - containerd reads ``/etc/containerd/certs.d`` (or ``--hosts-dir``), where ``hosts.toml`` may name
+      authorities (containerd ``docs/hosts.md``).
+
+    :param names: what the registry's folder may be called, see :func:`folder_names`.
     """
-    pairs: tuple[ClientPair, ...] = ()
-    if options.cert is not None:
-        pairs = (ClientPair(options.cert, options.key or options.cert),)
     if options.cacert is not None or options.certs_dir is not None:
-        folder = None if options.certs_dir is None else _given_folder(options.certs_dir, host_port)
-        files = (() if options.cacert is None else (options.cacert,)) + _files(folder, ".crt")
-        name = "given"
-    else:
-        folder = next(
-            (
-                root / name
-                for root in (Path("/etc/docker/certs.d"), home / ".config/docker/certs.d")
-                for name in folder_names(host_port)
-                if (root / name).is_dir()
-            ),
-            None,
-        )
-        files = _files(folder, ".crt")
-        name = "docker"
-    extra, problem = read_authorities(files)
-    return TrustStore(name=name, files=files, extra=extra, pairs=pairs or _pairs(folder), problem=problem)
+        return (_given(options, names),)
+    docker = _store("docker", _folder(docker_roots(home), names), options)
+    others = []
+    folder = _folder(containers_roots(home), names)
+    if folder is not None:
+        others.append(_store("containers", folder, options))
+    containerd = _containerd(containerd_roots(options), names, options)
+    if containerd is not None:
+        others.append(containerd)
+    if not docker.files and len(others) == 1 and not docker_installed(environment):
+        return (*others, docker)
+    return (docker, *others)
 
 
-def folder_names(host_port: str) -> tuple[str, ...]:
-    """The names of a registry's folder below ``certs.d``: ``host:port``, for port 443 also ``host``."""
-    host, _, port = host_port.rpartition(":")
-    return (host_port, host) if port == "443" else (host_port,)
+def docker_roots(home: Path) -> tuple[Path, ...]:
+    """Where docker looks for folders of registries."""
+    return (Path("/etc/docker/certs.d"), home / ".config/docker/certs.d")
 
 
-def _given_folder(certs_dir: Path, host_port: str) -> Path:
-    """The registry's own folder below the given one, or the given one itself where there is none."""
-    return next(
-        (certs_dir / name for name in folder_names(host_port) if (certs_dir / name).is_dir()), certs_dir
+def containers_roots(home: Path) -> tuple[Path, ...]:
+    """Where podman, skopeo, buildah and CRI-O look for folders of registries, before docker's."""
+    return (home / ".config/containers/certs.d", Path("/etc/containers/certs.d"))
+
+
+def containerd_roots(options: Options) -> tuple[Path, ...]:
+    """Where containerd looks for folders of registries, as its ``config_path`` usually says."""
+    return (options.hosts_dir or Path("/etc/containerd/certs.d"),)
+
+
+def docker_installed(environment: Mapping[str, str]) -> bool:
+    """Whether this host has docker: its socket or its program."""
+    return (
+        Path("/run/docker.sock").exists() or shutil.which("dockerd", path=environment.get("PATH")) is not None
     )
 
 
-def _files(folder: Path | None, suffix: str) -> tuple[Path, ...]:
+def folder_names(host_port: str, domain: str | None = None) -> tuple[str, ...]:
+    """What a registry's folder below ``certs.d`` may be called.
+
+    :param domain: ``HOST[:PORT]`` as written in the image reference, where there is one; the folder must be
+        called exactly like it. Else ``host:port``, and for port 443 also ``host``.
+    """
+    if domain is not None:
+        return (domain,)
+    host, _, port = host_port.rpartition(":")
+    return (host, host_port) if port == "443" else (host_port,)
+
+
+def _given(options: Options, names: Sequence[str]) -> TrustStore:
+    """``--cacert`` and ``--certs-dir``: the registry's folder below it, or the folder itself without one."""
+    folder = None
+    if options.certs_dir is not None:
+        folder = _folder((options.certs_dir,), names) or options.certs_dir
+    return _store("given", folder, options, () if options.cacert is None else (options.cacert,))
+
+
+def _folder(roots: Iterable[Path], names: Sequence[str]) -> Path | None:
+    return next((root / name for root in roots for name in names if _is_folder(root / name)), None)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _store(name: str, folder: Path | None, options: Options, more: tuple[Path, ...] = ()) -> TrustStore:
+    files = (*more, *files_with(folder, ".crt"))
+    extra, problem = read_authorities(files)
+    return TrustStore(name=name, files=files, extra=extra, pairs=_pairs(folder, options), problem=problem)
+
+
+def _containerd(roots: Iterable[Path], names: Sequence[str], options: Options) -> TrustStore | None:
+    folders = [name for text in names for name in (_underscored(text), text) if name]
+    folder = _folder(roots, [*folders, "_default"])
+    if folder is None:
+        return None
+    listed = _hosts_toml_authorities(folder)
+    if listed is None:
+        return _store("containerd", folder, options)
+    extra, problem = read_authorities(listed)
+    return TrustStore(
+        name="containerd", files=listed, extra=extra, pairs=_pairs(None, options), problem=problem
+    )
+
+
+def _underscored(name: str) -> str | None:
+    """``host_port_``, the form for file systems without colons (containerd ``hosts.go``)."""
+    host, colon, port = name.rpartition(":")
+    return f"{host}_{port}_" if colon and port.isdigit() else None
+
+
+def _hosts_toml_authorities(folder: Path) -> tuple[Path, ...] | None:
+    """The files that ``ca`` keys of a ``hosts.toml`` name; None without one that can be parsed."""
+    content = _content(folder / "hosts.toml")
+    if content is None:
+        return None
+    try:
+        document = tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
+    hosts = document.get("host")
+    tables = [document, *(hosts.values() if isinstance(hosts, dict) else ())]
+    named = [table.get("ca") for table in tables if isinstance(table, dict)]
+    texts = [text for value in named for text in (value if isinstance(value, list) else [value])]
+    return tuple(dict.fromkeys(folder / text for text in texts if isinstance(text, str)))
+
+
+def files_with(folder: Path | None, suffix: str) -> tuple[Path, ...]:
+    """The files of a folder whose names end so, sorted; none where it cannot be listed."""
     if folder is None:
         return ()
     try:
-        return tuple(sorted(path for path in folder.iterdir() if path.suffix == suffix))[:_FOLDER_LIMIT]
+        return tuple(sorted(path for path in folder.iterdir() if path.name.endswith(suffix)))[:_FOLDER_LIMIT]
     except OSError:
         return ()
 
 
-def _pairs(folder: Path | None) -> tuple[ClientPair, ...]:
+def _pairs(folder: Path | None, options: Options) -> tuple[ClientPair, ...]:
+    """The client certificates to offer: the one that the options name, or the whole pairs of a folder."""
+    if options.cert is not None:
+        return (ClientPair(options.cert, options.key or options.cert),)
     return tuple(
         ClientPair(cert, cert.with_suffix(".key"))
-        for cert in _files(folder, ".cert")
+        for cert in files_with(folder, ".cert")
         if cert.with_suffix(".key").is_file()
     )

@@ -201,6 +201,11 @@ def _pem(der: bytes) -> str:
     return "\n".join([_BEGIN.decode(), *lines, _END.decode(), ""])
 
 
+def der_of(certificate: ServedCertificate) -> bytes:
+    """The certificate's own bytes."""
+    return pem_certificates(certificate.pem.encode())[0]
+
+
 def _text(name: x509.Name) -> str:
     return name.rfc4514_string()[:_LONGEST_TEXT]
 

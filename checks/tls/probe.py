@@ -1,0 +1,146 @@
+"""Shakes hands with every address of a host and judges what is served in every trust context."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from urllib.parse import unquote, urlsplit
+
+from msgspec.structs import replace
+
+from regdoctor.api import (
+    Addresses,
+    Blocked,
+    Connections,
+    Context,
+    Endpoint,
+    FailureKind,
+    Handshake,
+    Handshakes,
+    NotApplicable,
+    Role,
+    Secret,
+    certificates,
+    probe,
+    proxies,
+    tls,
+    trust,
+    tunnel,
+    verification,
+)
+
+MOST_ADDRESSES = 16
+"""Addresses of one host that are shaken hands with."""
+
+_OLDER_MIGHT_WORK = frozenset(
+    {
+        FailureKind.TLS_ALERT,
+        FailureKind.TLS_FAILURE,
+        FailureKind.CONNECTION_CLOSED,
+        FailureKind.CONNECTION_RESET,
+    }
+)
+_PLAIN_MIGHT_WORK = frozenset(
+    {
+        FailureKind.TLS_NOT_SPOKEN,
+        FailureKind.TLS_FAILURE,
+        FailureKind.TLS_TIMEOUT,
+        FailureKind.CONNECTION_CLOSED,
+        FailureKind.CONNECTION_RESET,
+    }
+)
+
+
+@probe
+def shake_hands(
+    endpoint: Endpoint, addresses: Addresses | None, connections: Connections | None, context: Context
+) -> Handshakes:
+    """One handshake with each address that accepts connections, or one through the forward proxy."""
+    if endpoint.scheme != "https":
+        raise NotApplicable(f"clients address {endpoint.address} by plain HTTP")
+    stores = _stores(endpoint, context)
+    if endpoint.proxy is not None:
+        openers = {endpoint.host: _tunnel(endpoint, context)}
+    elif connections is None or not connections.open_addresses:
+        if addresses is not None and not addresses.addresses:
+            raise Blocked(f"{endpoint.host} does not resolve to an address")
+        raise Blocked(f"no address of {endpoint.host} accepts a connection to port {endpoint.port}")
+    else:
+        openers = {
+            address: tls.direct(address, endpoint.port)
+            for address in connections.open_addresses[:MOST_ADDRESSES]
+        }
+    with ThreadPoolExecutor(max_workers=len(openers)) as workers:
+        handshakes = workers.map(
+            lambda address: _shake_hands(endpoint, address, openers[address], stores[0], context), openers
+        )
+        return Handshakes(handshakes=tuple(_judged(each, stores, context) for each in handshakes))
+
+
+def _shake_hands(
+    endpoint: Endpoint, address: str, opener: tls.Opener, store: trust.TrustStore, context: Context
+) -> Handshake:
+    """A handshake as Go's clients make it; where that fails, what an older client or plain HTTP gets."""
+    pair = store.pairs[0] if store.pairs else None
+
+    def attempt(offer: tls.Offer) -> Handshake:
+        return tls.handshake(
+            address, endpoint.host, opener, timeout=context.deadline.step(), offer=offer, pair=pair
+        )
+
+    usual = attempt(tls.Offer.USUAL)
+    failure = usual.failure
+    if failure is None or failure.kind in tls.CONNECTION_FAULTS:
+        return usual
+    if failure.kind in _OLDER_MIGHT_WORK and not usual.chain:
+        older = attempt(tls.Offer.ANY)
+        if older.failure is None:
+            return replace(older, usual_failure=failure)
+    if failure.kind in _PLAIN_MIGHT_WORK and not usual.chain:
+        answer = tls.plain_answer(opener, endpoint.address, timeout=context.deadline.step())
+        return replace(usual, plain_http_excerpt=answer)
+    return usual
+
+
+def _judged(handshake: Handshake, stores: tuple[trust.TrustStore, ...], context: Context) -> Handshake:
+    """The handshake with what each trust context makes of its chain."""
+    if not handshake.chain:
+        return handshake
+    chain = [certificates.der_of(certificate) for certificate in handshake.chain]
+    system = trust.system_authorities(context.environment, context.shared, context.lock)
+    now = datetime.now(UTC)
+    return replace(
+        handshake, verifications=tuple(verification.verify(chain, store, system, now) for store in stores)
+    )
+
+
+def _stores(endpoint: Endpoint, context: Context) -> tuple[trust.TrustStore, ...]:
+    """What the clients trust; for its token server and blob host they use the registry's own folder."""
+    own = endpoint.role in (Role.REGISTRY, Role.TOKEN_SERVER, Role.BLOB_HOST)
+    names = trust.folder_names(endpoint.address, context.target.domain if own else None)
+    return trust.trust_stores(context.options, names, context.home, context.environment)
+
+
+def _tunnel(endpoint: Endpoint, context: Context) -> tls.Opener:
+    proxy = context.options.proxy or proxies.proxy_for(endpoint.url, context.environment).proxy_url or ""
+    if urlsplit(proxy).scheme not in ("http", "https"):
+        raise NotApplicable(f"clients reach {endpoint.address} through the proxy {endpoint.proxy}")
+    password = urlsplit(proxy).password
+    if password:
+        context.conceal(Secret(password))
+        context.conceal(Secret(unquote(password)))
+
+    def wrap(connection: socket.socket, name: str) -> socket.socket:
+        settings = tls.client_context(
+            context.options,
+            urlsplit(proxy).netloc.rpartition("@")[2],
+            context.home,
+            verify=True,
+            shared=context.shared,
+            lock=context.lock,
+            environment=context.environment,
+        )
+        return settings.wrap_socket(connection, server_hostname=name)
+
+    return tunnel.through_proxy(Secret(proxy), endpoint.host, endpoint.port, wrap)
