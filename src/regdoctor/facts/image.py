@@ -8,35 +8,15 @@ import msgspec
 
 from regdoctor.facts.base import Discovery, Fact, Failure, Role
 from regdoctor.facts.http import Answer
-
-
-class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
-    """A content descriptor (OCI image-spec, descriptor.md) as a manifest or index lists it. Size in bytes."""
-
-    digest: str
-    size: int
-    media_type: str
-    platform: str | None = None
-    """``os/architecture[/variant]`` where the descriptor names one."""
-    attestation: bool = False
-    """A BuildKit attestation, which no client runs."""
-    foreign: bool = False
-    """A layer that is fetched from elsewhere (``urls``), never from this registry."""
+from regdoctor.oci.manifest import Descriptor, Document
 
 
 class ManifestContent(msgspec.Struct, frozen=True, kw_only=True):
-    """A manifest or index as served, read."""
+    """A manifest or index as served: read, with its size in bytes and the digest computed over the bytes."""
 
     digest: str
-    """Computed over the bytes served."""
-    media_type: str
     size: int
-    kind: str
-    """``image``, ``index``, ``schema1`` or ``unknown``."""
-    children: tuple[Descriptor, ...] = ()
-    config: Descriptor | None = None
-    layers: tuple[Descriptor, ...] = ()
-    problems: tuple[str, ...] = ()
+    document: Document
 
 
 class ManifestLook(Fact, frozen=True, kw_only=True):
@@ -47,7 +27,7 @@ class ManifestLook(Fact, frozen=True, kw_only=True):
     head: Answer | None = None
     failure: Failure | None = None
     content: ManifestContent | None = None
-    """Null where the answer was not 200 or not read."""
+    """Null where the answer was not 200, or could not be read."""
 
 
 class ChildLook(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +50,7 @@ class IndexChildren(Fact, frozen=True, kw_only=True):
 
 
 class BlobLook(msgspec.Struct, frozen=True, kw_only=True):
-    """One blob of the image, asked for by HEAD."""
+    """One blob of the image: a layer asked for by HEAD, or the config, which is read."""
 
     descriptor: Descriptor
     role: str
@@ -84,12 +64,22 @@ class BlobLook(msgspec.Struct, frozen=True, kw_only=True):
     followed: Answer | None = None
     """What that host answers."""
     followed_failure: Failure | None = None
+    digest_seen: str | None = None
+    """Computed over the bytes served, where they were read to the end."""
+    platform: str | None = None
+    """``os/architecture[/variant]`` as the config says."""
 
 
 class Blobs(Fact, frozen=True, kw_only=True):
     """Every distinct blob of the wanted manifests, and whether it is there."""
 
     blobs: tuple[BlobLook, ...]
+
+    def config_of(self, manifest: str) -> BlobLook | None:
+        """The config that the manifest of this digest lists."""
+        return next(
+            (each for each in self.blobs if each.role == "config" and each.manifest == manifest), None
+        )
 
 
 class BlobHosts(Discovery, frozen=True, kw_only=True):

@@ -1,0 +1,46 @@
+"""Runs a function over a few items side by side, in order."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], *, workers: int = 8) -> list[Result]:
+    """The results in the order of the items.
+
+    Daemon threads, so that one that hangs keeps nothing alive; at most ``workers`` at a time. The first
+    exception that an item raises is raised here once every item is done.
+    """
+    if len(items) <= 1:
+        return [function(item) for item in items]
+    waiting: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
+    for entry in enumerate(items):
+        waiting.put(entry)
+    results: dict[int, Result] = {}
+    errors: dict[int, BaseException] = {}
+
+    def work() -> None:
+        while True:
+            try:
+                index, item = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                results[index] = function(item)
+            except BaseException as error:  # handed to the caller's thread
+                errors[index] = error
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(items)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[min(errors)]
+    return [results[index] for index in range(len(items))]
