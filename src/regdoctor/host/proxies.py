@@ -195,7 +195,7 @@ def parse_proxy(value: str) -> tuple[str | None, str | None]:
 
 
 def _go_parse(text: str) -> tuple[str, str] | None:
-    """Find scheme and host[:port] as Go's ``url.Parse`` does; ``None`` for an error or where one is missing."""
+    """Find scheme and host[:port] as Go's ``url.Parse`` does; ``None`` for errors or where one is missing."""
     match = _SCHEME.match(text)
     if match is None or any(character < " " or character == "\x7f" for character in text):
         return None

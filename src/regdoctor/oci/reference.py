@@ -13,6 +13,8 @@ from typing import Final, Literal, NoReturn
 
 import msgspec
 
+from regdoctor.oci.digest import HEX_LENGTHS
+
 DOCKER_HUB_DOMAIN: Final = "docker.io"
 """The domain that references without a host get."""
 
@@ -37,7 +39,6 @@ _TAG_CHARACTERS: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _IDENTIFIER: Final = re.compile(r"[a-f0-9]{64}")
 _BARE_IPV6: Final = re.compile(r"[a-fA-F0-9:]+(?:%\w+)?")
 _DIGITS: Final = re.compile(r"[0-9]+")
-_DIGEST_HEX_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 Scheme = Literal["http", "https"]
@@ -392,7 +393,7 @@ def _check_digest(digest: str, offset: int, text: str) -> None:
             offset,
             text,
         )
-    length = _DIGEST_HEX_LENGTHS.get(algorithm)
+    length = HEX_LENGTHS.get(algorithm)
     if length is None:
         _fail(
             "after @ comes a digest of algorithm sha256, sha384 or sha512 (user names do not belong here)",
