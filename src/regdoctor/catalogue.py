@@ -1,11 +1,12 @@
 """The catalogue of finding codes: what each means, what mends it, and which messages it shows itself by.
 
-Each check package holds a ``findings.toml``: a table ``[area]`` and one table for each code. Codes are stable;
-their texts are the only place where the program explains itself, so everything else (reports, ``explain``,
-the pages under ``docs/codes``) reads them from here.
+Each check package holds a ``findings.toml``: a table ``[area]`` and one table for each code. Codes are
+stable; their texts are the only place where the program explains itself, so everything else (reports,
+``explain``, the pages under ``docs/codes``) reads them from here.
 
 Texts under ``fix`` and ``reproduce`` may hold the places of ``PLACEHOLDERS`` in ``str.format`` style, with
-``{{`` and ``}}`` for literal braces. A symptom is a fixed part of a message; ``…`` in it stands for what varies.
+``{{`` and ``}}`` for literal braces. A symptom is a fixed part of a message; ``…`` in it stands for what
+varies.
 """
 
 from __future__ import annotations
@@ -27,18 +28,13 @@ PLACEHOLDERS: Final = frozenset(
 )
 """Names that ``fix`` and ``reproduce`` may use.
 
-``host``, ``port``, ``address`` (``host:port``) and ``url`` (``scheme://host:port``) belong to the host that the
-finding is about; ``registry`` (``host:port``), ``repository``, ``reference`` (tag or digest) and ``image`` (the
-whole reference) to the target.
+``host``, ``port``, ``address`` (``host:port``) and ``url`` (``scheme://host:port``) belong to the host that
+the finding is about; ``registry`` (``host:port``), ``repository``, ``reference`` (tag or digest) and
+``image`` (the whole reference) to the target.
 """
 
 MAX_TITLE: Final = 80
 MAX_FIX_LINES: Final = 5
-
-_UNWRITTEN: Final = frozenset(
-    ["client", "security", "vendor", "logs"]
-)
-"""Built-in areas whose ``findings.toml`` is still to be written; shrinks with each that is."""
 
 _Table = TypeVar("_Table")
 _CODE: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*")
@@ -110,7 +106,7 @@ class _CodeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(packages: Sequence[str]) -> Catalogue:
-    """Reads ``findings.toml`` of every package, such as ``regdoctor.checks.tls``.
+    """Read ``findings.toml`` of every package, such as ``regdoctor.checks.tls``.
 
     :raises CatalogueError: a file is missing or not TOML, a key is unknown or lacking, a code stands twice, a
         text has a wrong place-holder, or ``explained_by`` names an unknown code or leads in a circle.
@@ -133,13 +129,13 @@ def load(packages: Sequence[str]) -> Catalogue:
 
 
 def docs_page(code: str) -> str:
-    """The page and anchor that explain a code: ``docs/codes/tls.md#tls-expired``."""
+    """Return the page and anchor that explain a code: ``docs/codes/tls.md#tls-expired``."""
     area, _, name = code.partition("/")
     return f"docs/codes/{area}.md#{area}-{name}"
 
 
 def placeholders(text: str) -> frozenset[str]:
-    """The place-holders that a text of ``fix`` or ``reproduce`` uses.
+    """Return the place-holders that a text of ``fix`` or ``reproduce`` uses.
 
     :raises ValueError: single braces, or a place-holder that is not a bare name of ``PLACEHOLDERS``.
     """
@@ -171,8 +167,6 @@ def _read(package: str) -> tuple[Area, tuple[Code, ...]]:
 def _document(package: str) -> dict[str, Any]:
     from importlib.resources import files
 
-    if package.removeprefix("regdoctor.checks.") in _UNWRITTEN:
-        return {"area": {"title": package, "summary": package}}
     try:
         text = files(package).joinpath(FILE_NAME).read_text(encoding="utf-8")
     except (OSError, ModuleNotFoundError, UnicodeDecodeError) as error:
@@ -245,7 +239,7 @@ def _check_explanations(codes: Iterable[Code], origins: Mapping[str, str]) -> No
     graph = {code.code: code.explained_by for code in codes}
     for code, causes in graph.items():
         for cause in causes:
-            if cause not in graph and cause.partition("/")[0] not in _UNWRITTEN:
+            if cause not in graph:
                 raise CatalogueError(f"{origins[code]}: {code}: explained_by names {cause}, which is no code")
     try:
         TopologicalSorter(graph).prepare()
