@@ -239,9 +239,11 @@ def ask(
 
     :param grace: once one nameserver has answered all of its questions, how many seconds the others still
         have; None waits for all of them.
+    :raises ValueError: a name cannot be a domain name, or a nameserver is not ``ADDR[:PORT]``.
     """
     for question in questions:
         _query(question)
+        split_nameserver(question.nameserver)
     results: dict[int, tuple[NameserverAnswer, ...]] = {}
     changed = threading.Condition()
     started = time.monotonic()
@@ -279,7 +281,7 @@ def _one_is_complete(questions: Sequence[Question], results: dict[int, tuple[Nam
 
 
 def _query(question: Question) -> dns.message.Message:
-    """The message to send; raises ValueError where the name cannot be a domain name (RFC 1035 section 2.3.4)."""
+    """The message to send; raises ValueError where the name is no domain name (RFC 1035 section 2.3.4)."""
     import dns.exception
     import dns.flags
     import dns.message

@@ -114,7 +114,7 @@ def read_hosts(host: str, path: Path = HOSTS) -> tuple[HostsLine, ...]:
 
 
 def parse_nsswitch(text: str) -> tuple[str, ...]:
-    """The words of the last ``hosts:`` line of an nsswitch.conf, actions such as ``[NOTFOUND=return]`` too."""
+    """The words of the last ``hosts:`` line of an nsswitch.conf, actions (``[NOTFOUND=return]``) too."""
     words: tuple[str, ...] = ()
     for line in text.splitlines():
         database, colon, sources = line.partition("#")[0].partition(":")

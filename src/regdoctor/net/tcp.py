@@ -10,6 +10,7 @@ import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -147,10 +148,16 @@ def _timed_out(pending: _Pending, port: int, timeout: float) -> ConnectionAttemp
     icmp = read_icmp_error(pending.socket)
     if icmp is not None:
         return _failed(pending.address, port, seconds, TimeoutError(f"no answer within {timeout:g} s"), icmp)
-    failure = make_failure(
-        FailureKind.CONNECTION_TIMEOUT,
-        message=f"{_join(pending.address, port)} did not answer within {seconds:.1f} s",
-    )
+    where = _join(pending.address, port)
+    if is_absent_neighbour(pending.address):
+        failure = make_failure(
+            FailureKind.HOST_UNREACHABLE,
+            message=f"no machine on the local network answers for {where} (ARP) within {seconds:.1f} s",
+        )
+    else:
+        failure = make_failure(
+            FailureKind.CONNECTION_TIMEOUT, message=f"{where} did not answer within {seconds:.1f} s"
+        )
     return ConnectionAttempt(address=pending.address, port=port, seconds=seconds, failure=failure)
 
 
@@ -165,8 +172,26 @@ def _failed(
         sender = f" from {icmp.sender}" if icmp.sender else ""
         failure = make_failure(icmp.kind, where, error=error, message=f"{where}: ICMP {icmp.name}{sender}")
     return ConnectionAttempt(
-        address=address, port=port, seconds=seconds, failure=failure, icmp=icmp.name if icmp else None
+        address=address,
+        port=port,
+        seconds=seconds,
+        failure=failure,
+        icmp=icmp.name if icmp else None,
+        icmp_sender=icmp.sender if icmp else None,
     )
+
+
+def is_absent_neighbour(address: str, table: Path = Path("/proc/net/arp")) -> bool:
+    """Whether an IPv4 address of a directly connected network did not answer ARP (proc(5), /proc/net/arp).
+
+    The kernel itself gives a connection up as unreachable only after about three seconds.
+    """
+    try:
+        lines = table.read_text(encoding="ascii", errors="replace").splitlines()[1:]
+    except OSError:
+        return False
+    entries = [line.split() for line in lines]
+    return any(len(entry) > 3 and entry[0] == address and int(entry[2], 16) == 0 for entry in entries)
 
 
 def read_icmp_error(connection: socket.socket) -> IcmpError | None:
