@@ -20,12 +20,19 @@ from regdoctor.host import proxies, trust
 from regdoctor.model import Certainty, Severity
 from regdoctor.net import certificates, dns, failures, tcp, tls, tunnel, verification
 from regdoctor.net.http import Response
+from regdoctor.oci import challenge as challenges
 from regdoctor.oci import digest as digests
 from regdoctor.oci import errors
 from regdoctor.oci import manifest as manifests
 from regdoctor.oci import platform as platforms
+from regdoctor.oci import scope as scopes
+from regdoctor.oci import token as tokens
+from regdoctor.oci import token_request as token_requests
+from regdoctor.oci.challenge import Challenge
 from regdoctor.oci.manifest import Descriptor
 from regdoctor.oci.reference import InvalidReference, Reference, Target
+from regdoctor.oci.scope import Scope
+from regdoctor.oci.token import TokenClaims
 from regdoctor.options import Options, Profile
 from regdoctor.parallel import side_by_side
 from regdoctor.secret import Secret
@@ -34,6 +41,7 @@ from regdoctor.signatures import Blocked, Draft, Each, NotApplicable, finding, p
 __all__ = [
     "Blocked",
     "Certainty",
+    "Challenge",
     "Context",
     "Deadline",
     "DeadlineExceeded",
@@ -46,10 +54,13 @@ __all__ = [
     "Profile",
     "Reference",
     "Response",
+    "Scope",
     "Secret",
     "Severity",
     "Target",
+    "TokenClaims",
     "certificates",
+    "challenges",
     "digests",
     "dns",
     "errors",
@@ -62,9 +73,12 @@ __all__ = [
     "probe",
     "proxies",
     "rule",
+    "scopes",
     "side_by_side",
     "tcp",
     "tls",
+    "token_requests",
+    "tokens",
     "trust",
     "tunnel",
     "verification",

@@ -107,6 +107,12 @@ def test_an_entry_without_actions_grants_nothing() -> None:
     assert claims.access == (Scope(type="registry", name="catalog"),)
 
 
+def test_empty_access_is_told_from_none() -> None:
+    assert decode_token(unsigned({}, {"access": []})).states_access
+    assert decode_token(unsigned({}, {"access": None})).states_access
+    assert not decode_token(unsigned({}, {"sub": "alice"})).states_access
+
+
 @pytest.mark.parametrize(
     "token",
     [

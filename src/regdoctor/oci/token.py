@@ -34,8 +34,9 @@ class TokenClaims(msgspec.Struct, frozen=True, kw_only=True):
     """What a token says about itself, as far as it can be read.
 
     ``opaque`` is true where the token is no JWT, which is legal: clients must not look inside. Times are UTC.
-    ``audience_is_array`` matters because distribution 2.8 refuses an array. ``problems`` are sentences on
-    claims of a wrong type; such claims are ``None`` or empty.
+    ``audience_is_array`` matters because distribution 2.8 refuses an array. ``states_access`` tells an empty
+    ``access`` claim, which grants nothing, from none at all. ``problems`` are sentences on claims of a wrong
+    type; such claims are ``None`` or empty.
     """
 
     opaque: bool = False
@@ -51,6 +52,7 @@ class TokenClaims(msgspec.Struct, frozen=True, kw_only=True):
     not_before: datetime | None = None
     expires: datetime | None = None
     access: tuple[Scope, ...] = ()
+    states_access: bool = False
     problems: tuple[str, ...] = ()
 
     @property
@@ -139,6 +141,7 @@ def decode_token(token: str | Secret) -> TokenClaims:
         not_before=_time(claims, "nbf", problems),
         expires=_time(claims, "exp", problems),
         access=_access(claims.get("access"), problems),
+        states_access="access" in claims,
         problems=tuple(problems),
     )
 
