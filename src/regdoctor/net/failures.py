@@ -114,9 +114,9 @@ _NOT_TLS = frozenset(
     }
 )
 _CLOSED_DURING_TLS = frozenset({"UNEXPECTED_EOF_WHILE_READING", "EOF_OCCURRED_IN_VIOLATION_OF_PROTOCOL"})
-# OpenSSL names received alerts SSLV3_ALERT_…, TLSV1_ALERT_… or TLSV13_ALERT_…; those of extensions lack
-# ALERT.
-_ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_ALERT_(\w+)")
+# OpenSSL names received alerts SSLV3_ALERT_… (since 4.0 TLS_ALERT_…), TLSV1_ALERT_… or TLSV13_ALERT_…; those
+# of extensions lack ALERT.
+_ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13|TLS)_ALERT_(\w+)")
 _EXTENSION_ALERT = re.compile(
     r"TLSV1_(UNRECOGNIZED_NAME|UNSUPPORTED_EXTENSION|CERTIFICATE_UNOBTAINABLE"
     r"|BAD_CERTIFICATE_STATUS_RESPONSE|BAD_CERTIFICATE_HASH_VALUE)"
