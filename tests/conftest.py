@@ -5,8 +5,10 @@ Everything that a fixture starts is stopped at the end of its test, and lives on
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -15,7 +17,6 @@ from tests.support import programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.certificates import Authority, CertificateFiles
     from tests.support.netns import LinkedHosts
@@ -96,7 +97,8 @@ def start_registry(tmp_path: Path, servers: ExitStack) -> StartRegistry:
     from tests.support.registry import Registry
 
     def start(**options: Any) -> Registry:
-        return servers.enter_context(Registry(_new_folder(tmp_path, "registry"), **options))
+        parent = servers.enter_context(_open_folder()) if options.get("user") else tmp_path
+        return servers.enter_context(Registry(_new_folder(parent, "registry"), **options))
 
     return start
 
@@ -168,6 +170,22 @@ def linked_hosts() -> Iterator[LinkedHosts]:
 
     with link() as linked:
         yield linked
+
+
+@contextmanager
+def _open_folder() -> Iterator[Path]:
+    """Make a temporary folder that every account may enter, which those of pytest are not."""
+    with TemporaryDirectory(prefix="open-") as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture
+def open_tmp_path() -> Iterator[Path]:
+    """A temporary folder that every account may enter."""
+    with _open_folder() as folder:
+        yield folder
 
 
 def _new_folder(parent: Path, name: str) -> Path:

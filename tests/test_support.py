@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -33,7 +34,7 @@ from tests.support.dns_server import DnsBehaviour, DnsServer
 from tests.support.dnsmasq import Dnsmasq
 from tests.support.forward_proxy import ForwardProxy, ProxyBehaviour
 from tests.support.haproxy import Haproxy
-from tests.support.mounts import remount, tmpfs, trust_store_files
+from tests.support.mounts import ext4, remount, tmpfs, trust_store_files
 from tests.support.nginx import Nginx, ReverseProxy
 from tests.support.ntp import Chronyd, NtpBehaviour, NtpServer
 from tests.support.processes import Daemon, DaemonError
@@ -154,6 +155,21 @@ class TestProcesses:
         with Daemon(["sh", "-c", script], log=tmp_path / "log") as daemon:
             child = Path("/proc") / daemon.wait_for_log(r"child (\d+)\n").group(1)
             assert "sleep" in (child / "cmdline").read_text()
+        ports.wait_until(lambda: not child.exists() or " Z " in (child / "stat").read_text(), "child gone")
+
+    def test_daemons_end_when_the_test_process_is_killed(self, tmp_path: Path) -> None:
+        script = (
+            "import pathlib, sys, signal\n"
+            "from tests.support.processes import Daemon\n"
+            "daemon = Daemon(['sleep', '300'], log=pathlib.Path(sys.argv[1]))\n"
+            "daemon.start(); print(daemon.pid, flush=True); signal.pause()\n"
+        )
+        command = [sys.executable, "-c", script, str(tmp_path / "log")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+            assert parent.stdout is not None
+            child = Path("/proc") / parent.stdout.readline().strip()
+            ports.wait_until(lambda: "sleep" in (child / "cmdline").read_text(), "started")
+            parent.kill()
         ports.wait_until(lambda: not child.exists() or " Z " in (child / "stat").read_text(), "child gone")
 
     def test_free_ports_are_free(self) -> None:
@@ -343,6 +359,25 @@ class TestRegistry:
             folder.chmod(0o755) if folder.is_dir() else folder.chmod(0o644)
             subprocess.run(["chown", "root", folder], check=True)
         assert registry.client().request("POST", "/v2/team/app/blobs/uploads/").status == 500
+
+    @pytest.mark.needs_root
+    def test_another_account_cannot_run_it_in_a_private_folder(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o700)
+        with pytest.raises(ValueError, match=r"nobody cannot enter .*open_tmp_path"):
+            Registry(tmp_path / "registry", user="nobody")
+
+    @pytest.mark.needs_root
+    @pytest.mark.needs("mkfs.ext4")
+    def test_a_file_system_on_disk_runs_out_of_inodes(
+        self, tmp_path: Path, servers: ExitStack, start_registry: StartRegistry
+    ) -> None:
+        folder = servers.enter_context(ext4(tmp_path / "disk", inodes=32))
+        registry = start_registry(storage=folder)
+        with pytest.raises(AssertionError, match="500 instead of"):
+            images.push_image(registry, layers=4)
+        assert "no space left on device" in registry.log()
+        assert os.statvfs(folder).f_ffree == 0
+        assert os.statvfs(folder).f_bavail > 0
 
     @pytest.mark.needs_root
     @pytest.mark.parametrize("limits", [{"size": "64k"}, {"inodes": 12}], ids=["size", "inodes"])
@@ -945,6 +980,33 @@ def report_of(*rows: tuple[str, str, bool]) -> dict[str, object]:
     verdict = "failing" if any(row[1] == "error" for row in rows) else "healthy"
     target = {"target": "t", "verdict": verdict, "findings": found, "root_causes": roots, "checks": []}
     return {"verdict": verdict, "targets": [target]}
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", "1 skipped"), ("true", "1 error")])
+def test_unmet_needs_skip_a_test_and_fail_it_in_ci(tmp_path: Path, ci: str, outcome: str) -> None:
+    test = tmp_path / "test_needs.py"
+    test.write_text("import pytest\n@pytest.mark.needs('no-such-program')\ndef test_it(): pass\n")
+    root = Path(__file__).parent.parent
+    options = [
+        "-p",
+        "tests.conftest",
+        "-c",
+        str(root / "pyproject.toml"),
+        "--rootdir",
+        str(root),
+        "-p",
+        "no:cacheprovider",
+    ]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(test)],
+        env={**os.environ, "CI": ci},
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome in result.stdout
+    assert "no-such-program missing: install no-such-program" in result.stdout
 
 
 def test_missing_programs_are_named_with_their_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,6 +155,27 @@ def tmpfs(folder: Path, *, size: str | None = None, inodes: int | None = None) -
         subprocess.run([programs.path("umount"), "--lazy", folder], check=True)
 
 
+@contextmanager
+def ext4(folder: Path, *, size: str = "8M", inodes: int | None = None) -> Iterator[Path]:
+    """Mount an ext4 file system of a given size and number of inodes on a folder.
+
+    It differs from tmpfs in what programs are told when inodes run out, and keeps some inodes and blocks for
+    itself. It lives in a file beside the folder. Needs root, mkfs.ext4 and loop devices.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    image = folder.with_name(f"{folder.name}.ext4")
+    limits = [] if inodes is None else ["-N", str(inodes)]
+    subprocess.run(
+        [programs.path("mkfs.ext4"), "-q", "-F", *limits, image, size], check=True, capture_output=True
+    )
+    subprocess.run([programs.path("mount"), "-o", "loop", image, folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run([programs.path("umount"), "--lazy", folder], check=True)
+        image.unlink()
+
+
 def remount(folder: Path, *, read_only: bool) -> None:
     """Make a mounted file system read-only, or writable again. Needs root."""
     mode = "ro" if read_only else "rw"

@@ -30,6 +30,7 @@ class ReverseProxy:
     """A server block that passes everything to an upstream.
 
     ``upstream``   URL of the registry (``Registry.upstream``), or of a group named in ``Nginx(upstreams=…)``
+    ``listen_options``  such as ``http2`` or ``proxy_protocol``
     ``headers``    changes to RIGHT_HEADERS; None leaves one out, so that the upstream sees nginx's default
     ``client_max_body_size``  ``0`` is without limit; None leaves it out: nginx's default of 1 MB
     ``directives`` further lines of the location that passes on, such as ``limit_except GET HEAD { deny all;
@@ -44,6 +45,7 @@ class ReverseProxy:
     host: str = "127.0.0.1"
     port: int = field(default_factory=ports.free_port)
     tls: CertificateFiles | None = None
+    listen_options: Sequence[str] = ()
     headers: Mapping[str, str | None] = field(default_factory=dict)
     client_max_body_size: str | None = "0"
     request_buffering: bool = False
@@ -55,8 +57,11 @@ class ReverseProxy:
 
     def block(self) -> str:
         """Return the server block."""
-        listen = f"listen {_listen(self.host, self.port)}{' ssl' if self.tls is not None else ''};"
-        lines = [listen, f"server_name {self.name};"]
+        options = [*(["ssl"] if self.tls is not None else []), *self.listen_options]
+        lines = [
+            f"listen {' '.join([_listen(self.host, self.port), *options])};",
+            f"server_name {self.name};",
+        ]
         if self.tls is not None:
             lines += [f"ssl_certificate {self.tls.fullchain};", f"ssl_certificate_key {self.tls.key};"]
         if self.client_max_body_size is not None:

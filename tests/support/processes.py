@@ -29,7 +29,7 @@ class Daemon:
 
     ``ready`` tells when it serves; without it, start returns at once. ``log`` is the file for standard output
     and error. ``files`` are private files (see PrivateFiles) and ``user`` is an account to run as, both
-    for root only.
+    for root only. Start it in a thread that outlives it: the kernel kills it when that thread ends.
     """
 
     def __init__(
@@ -87,12 +87,12 @@ class Daemon:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def _line(self) -> list[str]:
-        line = self.command
+        # A test process that is killed outright must not leave its daemons behind.
+        options = ["--pdeathsig=KILL"]
         if self._user is not None:
             account = pwd.getpwnam(self._user)
-            identity = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-            line = [programs.path("setpriv"), *identity, *line]
-        line = self._private.command(line)
+            options += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+        line = self._private.command([programs.path("setpriv"), *options, "--", *self.command])
         return line if self._namespace is None else self._namespace.command(line)
 
     def start(self) -> None:
@@ -166,13 +166,30 @@ class Daemon:
             except ProcessLookupError:
                 return
 
+    def suspend(self) -> None:
+        """Halt the process and return once all its threads stand still."""
+        self.signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.pid}/task")
+        # The state follows the program's name, which is in parentheses (proc(5)).
+        self.wait_until(
+            lambda: all(
+                (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+                for thread in threads.iterdir()
+            ),
+            "suspended",
+        )
+
+    def resume(self) -> None:
+        """Let a suspended process go on."""
+        self.signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """End the process and its children; does nothing where it never ran."""
         if self._process is None:
             return
         self.signal(signal.SIGTERM)
         # A suspended process acts on no other signal.
-        self.signal(signal.SIGCONT)
+        self.resume()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=3)
         # Children that outlive their parent are still in its session.

@@ -18,6 +18,7 @@ DEBIAN_PACKAGES: Mapping[str, str] = MappingProxyType(
         "haproxy": "haproxy",
         "htpasswd": "apache2-utils",
         "ip": "iproute2",
+        "mkfs.ext4": "e2fsprogs",
         "mount": "mount",
         "nft": "nftables",
         "nginx": "nginx",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,7 +64,8 @@ class Registry:
     ``redirect``   send clients to this base URL for blobs (storage middleware)
     ``config``     merged over the configuration; None removes a key
     ``environment``  further environment variables, such as REGISTRY_LOG_LEVEL
-    ``user``       the account to run as (root only); it must be able to read what it is given
+    ``files``      private files for the process, such as ``/etc/hosts`` (root only; see PrivateFiles)
+    ``user``       the account to run as (root only), which becomes the owner of the storage
     """
 
     def __init__(
@@ -196,11 +196,11 @@ class Registry:
 
     def suspend(self) -> None:
         """Halt the process: it accepts connections and never answers, until resumed or stopped."""
-        self.daemon.signal(signal.SIGSTOP)
+        self.daemon.suspend()
 
     def resume(self) -> None:
         """Let a suspended process go on."""
-        self.daemon.signal(signal.SIGCONT)
+        self.daemon.resume()
 
     @property
     def _dialled(self) -> str:
@@ -284,12 +284,12 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _hand_over(storage: Path, user: str) -> None:
-    """Let another account reach a folder below this user's private temporary folder, and own it."""
+def _hand_over(folder: Path, user: str) -> None:
+    """Make another account the owner of a folder; raises ValueError where it could not reach it."""
     import pwd
 
+    closed = [parent for parent in folder.parents if parent.stat().st_mode & 0o001 == 0]
+    if closed:
+        raise ValueError(f"{user} cannot enter {closed[-1]}; use the fixture open_tmp_path")
     account = pwd.getpwnam(user)
-    os.chown(storage, account.pw_uid, account.pw_gid)
-    for parent in storage.parents:
-        if parent.stat().st_uid == os.geteuid() and parent.stat().st_mode & 0o011 != 0o011:
-            parent.chmod(parent.stat().st_mode | 0o011)
+    os.chown(folder, account.pw_uid, account.pw_gid)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from email.utils import formatdate, parsedate_to_datetime
+from pathlib import Path
 
 from tests.support.certificates import CertificateFiles
 from tests.support.http_server import Answer, HTTPServer, Request
@@ -26,8 +28,9 @@ _HOP_BY_HOP = {
 class SkewedProxy(HTTPServer):
     """A reverse proxy that adds ``offset`` seconds to the Date header of what the upstream answers.
 
-    ``offset=None`` removes the header. Bodies pass through memory: it is for small images. The registry is
-    told host and scheme in X-Forwarded headers, so that uploads work through it.
+    ``offset=None`` removes the header. ``ca`` and ``addresses`` are for the way to the upstream. Bodies
+    pass through memory: it is for small images. The registry is told host and scheme in X-Forwarded
+    headers, so that uploads work through it.
     """
 
     def __init__(
@@ -35,6 +38,8 @@ class SkewedProxy(HTTPServer):
         upstream: str,
         *,
         offset: float | None,
+        ca: Path | None = None,
+        addresses: Mapping[str, str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         name: str | None = None,
@@ -43,7 +48,7 @@ class SkewedProxy(HTTPServer):
     ) -> None:
         self.offset = offset
         self._upstream = upstream
-        self._client = RegistryClient(upstream, namespace=namespace)
+        self._client = RegistryClient(upstream, ca=ca, addresses=addresses, namespace=namespace)
         super().__init__(self._forward, host=host, port=port, name=name, tls=tls, namespace=namespace)
 
     def _forward(self, request: Request) -> Answer:
