@@ -12,13 +12,13 @@ A probe looks at the world and returns a fact; a rule is a pure generator from f
 The network modules come in whole (``tls.handshake(…)``); each imports its heavy library where it uses it.
 """
 
-from regdoctor import facts, oci
+from regdoctor import certificates, facts, oci
 from regdoctor.context import Context, Deadline, DeadlineExceeded
 from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of this interface
 from regdoctor.facts import __all__ as _facts
 from regdoctor.host import proxies, trust
 from regdoctor.model import Certainty, Severity
-from regdoctor.net import certificates, dns, failures, tcp, tls, tunnel, verification
+from regdoctor.net import dns, failures, tcp, tls, tunnel, verification
 from regdoctor.net.http import Response
 from regdoctor.oci import challenge as challenges
 from regdoctor.oci import digest as digests

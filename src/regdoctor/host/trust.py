@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from regdoctor.net.certificates import names_of, pem_certificates
+from regdoctor.certificates import names_of, pem_certificates
 from regdoctor.options import Options
 
 SYSTEM_BUNDLES = (

@@ -17,10 +17,10 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regdoctor.certificates import covers, pem_certificates, read_certificate, signers
 from regdoctor.facts.base import Failure, FailureKind
 from regdoctor.facts.tls import Handshake, ServedCertificate
 from regdoctor.host.trust import ClientPair, TrustStore, folder_names, system_authorities, trust_stores
-from regdoctor.net.certificates import covers, pem_certificates, read_certificate, signers
 from regdoctor.net.failures import Step, failure_of, make_failure
 from regdoctor.options import Options
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from regdoctor.certificates import names_of, read_certificate, signers
 from regdoctor.facts.tls import ServedCertificate, TrustContext, Verification, VerificationError
 from regdoctor.host.trust import Authorities, TrustStore
-from regdoctor.net.certificates import names_of, read_certificate, signers
 
 if TYPE_CHECKING:
     from OpenSSL import crypto
