@@ -168,7 +168,7 @@ class TestProcesses:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
             assert parent.stdout is not None
             child = Path("/proc") / parent.stdout.readline().strip()
-            ports.wait_until(lambda: "sleep" in (child / "cmdline").read_text(), "started")
+            ports.wait_until(lambda: (child / "comm").read_text() == "sleep\n", "started")
             parent.kill()
         ports.wait_until(lambda: not child.exists() or " Z " in (child / "stat").read_text(), "child gone")
 
@@ -515,6 +515,16 @@ class TestTokenServer:
         assert headers["Retry-After"] == "7"
         assert 3590 < parsedate_to_datetime(headers["Date"]).timestamp() - time.time() < 3610
         assert [request.method for request in server.requests] == ["GET"] * 5
+
+    def test_it_may_stop_and_come_back(self, start_token_server: StartTokenServer) -> None:
+        server = start_token_server()
+        realm = server.realm
+        server.stop()
+        assert server.realm == realm
+        with pytest.raises(ConnectionRefusedError):
+            RegistryClient(server.url).exchange("GET", realm)
+        with server:
+            assert RegistryClient(server.url).exchange("GET", realm).status == 200
 
     def test_the_oauth2_form(self, start_token_server: StartTokenServer) -> None:
         server = start_token_server(grants={"team/*": ("pull",)})
@@ -932,6 +942,13 @@ class TestNamespaces:
         assert result.stdout == "127.0.0.9 reg.test\nan authoritytext"
         assert not Path("/etc/not-there").exists()
 
+    def test_the_command_may_have_a_path_of_its_own(self, tmp_path: Path) -> None:
+        (tmp_path / "helper").symlink_to("/bin/cat")
+        result = netns.run_privately(
+            ["helper", "/etc/hosts"], files={"/etc/hosts": "text"}, environment={"PATH": str(tmp_path)}
+        )
+        assert result.stdout == "text", result.stderr
+
 
 class TestRegdoctorCli:
     def test_the_environment_is_bare(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -940,6 +957,18 @@ class TestRegdoctorCli:
         environment = regdoctor_cli.bare_environment(tmp_path)
         assert not {"HTTPS_PROXY", "SSL_CERT_FILE"} & set(environment)
         assert environment["HOME"] == str(tmp_path)
+
+    def test_the_format_is_asked_for_where_none_is_named(self) -> None:
+        def words(*arguments: str, report_format: str | None = "json") -> list[str]:
+            return list(regdoctor_cli.command_line(arguments, report_format)[3:])
+
+        assert words("check", "reg.test") == ["check", "reg.test", "--format", "json"]
+        assert words("check", "reg.test", "--format", "text") == ["check", "reg.test", "--format", "text"]
+        assert words("check", "--format=html") == ["check", "--format=html"]
+        assert words("run", "--", "skopeo", "--format", "x") == [
+            *("run", "--format", "json", "--", "skopeo", "--format", "x"),
+        ]
+        assert words("--version", report_format=None) == ["--version"]
 
     def test_a_message_shows_all_findings(self) -> None:
         report = report_of(("tls/expired", "error", True), ("tls/hostname", "warning", False))

@@ -150,7 +150,8 @@ class HTTPServer:
         self.requests: list[Request] = []
         """Every request so far, in the order of arrival."""
         self._handler = self._handler_of(respond)
-        self._wanted_port = port
+        self.port = port
+        """The port that it listens on, also when it is stopped and started again."""
         self._namespace = namespace
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -169,9 +170,10 @@ class HTTPServer:
 
     def _open(self) -> None:
         def make() -> _Server:
-            return _Server(self.host, self._wanted_port, self._handler)
+            return _Server(self.host, self.port, self._handler)
 
         self._server = make() if self._namespace is None else self._namespace.call(make)
+        self.port = self._server.server_port
         if self.tls is not None:
             self._server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._server.context.load_cert_chain(self.tls.fullchain, self.tls.key)
@@ -197,13 +199,6 @@ class HTTPServer:
                 self._thread.join()
             self._server.server_close()
         self._server = self._thread = None
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        if self._server is None:
-            raise RuntimeError("the server is stopped")
-        return self._server.server_port
 
     @property
     def url(self) -> str:

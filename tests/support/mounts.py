@@ -18,6 +18,8 @@ from tests.support import programs
 # Overlays come first, for each hides what was mounted below its folder before.
 _MOUNT_AND_RUN = """
 set -e
+path=$PATH
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
 layers=$1; shift
 mount -t tmpfs tmpfs "$layers"
 while [ "$1" != -- ]; do
@@ -36,7 +38,7 @@ while [ "$1" != -- ]; do
     shift 2
 done
 shift
-set +e
+PATH=$path
 exec "$@"
 """
 
@@ -110,18 +112,10 @@ class PrivateFiles:
         overlays = _outermost(
             _existing_ancestor(Path(target)) for target in pairs[1::2] if not Path(target).exists()
         )
-        shell = [
-            "sh",
-            "-c",
-            _MOUNT_AND_RUN,
-            "sh",
-            str(self._folder / "layers"),
-            *overlays,
-            "--",
-            *pairs,
-            "--",
-        ]
-        return [programs.path("unshare"), "--mount", "--propagation", "private", "--", *shell, *parts]
+        unshare = [programs.path("unshare"), "--mount", "--propagation", "private", "--"]
+        # Programs by their whole paths: the command may be given a PATH of its own.
+        shell = [programs.path("sh"), "-c", _MOUNT_AND_RUN, "sh"]
+        return [*unshare, *shell, str(self._folder / "layers"), *overlays, "--", *pairs, "--", *parts]
 
 
 def _existing_ancestor(path: Path) -> Path:
@@ -139,9 +133,7 @@ def _outermost(folders: Iterable[Path]) -> list[str]:
 def tmpfs(folder: Path, *, size: str | None = None, inodes: int | None = None) -> Iterator[Path]:
     """Mount an empty tmpfs on a folder.
 
-    It holds at most ``size`` (as mount takes it: ``64k``, ``2m``) and ``inodes``
-    (the folder itself counts).
-
+    It holds at most ``size`` (as mount takes it: ``64k``, ``2m``) and ``inodes``, the folder itself counted.
     The folder is made where missing; unmounted at the end, even while something still uses it. Needs root.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,7 @@ def run_regdoctor(
     show, by absolute path) are private to the run and need root. ``report_format`` is asked for unless the
     arguments name a format or it is None. Raises subprocess.TimeoutExpired after ``timeout`` seconds.
     """
-    words = [str(argument) for argument in arguments]
-    if report_format is not None and not any(word.split("=")[0] == "--format" for word in words):
-        # What follows "--" belongs to the command that regdoctor runs.
-        end = words.index("--") if "--" in words else len(words)
-        words[end:end] = ["--format", report_format]
-    command = (sys.executable, "-m", "regdoctor", *words)
+    command = command_line([str(argument) for argument in arguments], report_format)
     with tempfile.TemporaryDirectory(prefix="home-") as home:
         result = run_privately(
             command,
@@ -78,6 +73,16 @@ def run_regdoctor(
             timeout=timeout,
         )
     return CliResult(command, result.returncode, result.stdout, result.stderr)
+
+
+def command_line(arguments: Sequence[str], report_format: str | None) -> tuple[str, ...]:
+    """Return the command that runs regdoctor with a report format, unless the arguments name one."""
+    # What follows "--" belongs to the command that regdoctor runs.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    own, others = arguments[:end], arguments[end:]
+    if report_format is not None and not any(word.split("=")[0] == "--format" for word in own):
+        own = [*own, "--format", report_format]
+    return (sys.executable, "-m", "regdoctor", *own, *others)
 
 
 def bare_environment(home: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import re
@@ -102,16 +103,17 @@ class RegistryClient:
         connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
         connection.sock = self._connect(host, port, secure=secure)
         # The Host header names a port only where it is not the scheme's own (RFC 9110, section 7.2).
-        connection.putrequest(
-            method, f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}", skip_host=True
-        )
+        path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         try:
             connection.putheader("Host", parts.netloc.rpartition("@")[2])
             for name, value in headers.items() if isinstance(headers, Mapping) else headers:
                 connection.putheader(name, value)
             if body is not None or method in {"POST", "PUT", "PATCH"}:
                 connection.putheader("Content-Length", str(len(body or b"")))
-            connection.endheaders(body)
+            # A server may answer and close before it has read the body, as proxies with a limit do.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.endheaders(body)
             answer = connection.getresponse()
             return Response(answer.status, answer.msg, answer.read())
         finally:
