@@ -22,7 +22,7 @@ from regdoctor.net import dns, failures, tcp, tls, tunnel, verification
 from regdoctor.net.http import Response
 from regdoctor.oci import challenge as challenges
 from regdoctor.oci import digest as digests
-from regdoctor.oci import errors
+from regdoctor.oci import errors, near
 from regdoctor.oci import manifest as manifests
 from regdoctor.oci import platform as platforms
 from regdoctor.oci import scope as scopes
@@ -68,11 +68,14 @@ __all__ = [
     "failures",
     "finding",
     "manifests",
+    "near",
     "oci",
     "platforms",
     "probe",
     "proxies",
+    "resolver_files",
     "rule",
+    "segments",
     "scopes",
     "side_by_side",
     "tcp",
