@@ -36,6 +36,29 @@ the finding is about; ``registry`` (``host:port``), ``repository``, ``reference`
 MAX_TITLE: Final = 80
 MAX_FIX_LINES: Final = 5
 
+LADDER: Final = (
+    "dns",
+    "proxy",
+    "tcp",
+    "trust",
+    "tls",
+    "clock",
+    "http",
+    "auth",
+    "vendor",
+    "image",
+    "push",
+    "disk",
+    "storage",
+    "config",
+    "proxyconf",
+    "ports",
+    "client",
+    "security",
+    "logs",
+)
+"""Position on the way from a name to a blob, then what lies behind; orders what is equally certain."""
+
 _Table = TypeVar("_Table")
 _CODE: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*")
 

@@ -9,36 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from regdoctor.catalogue import Catalogue, docs_page
+from regdoctor.catalogue import LADDER, Catalogue, docs_page
 from regdoctor.engine.plan import Plan
 from regdoctor.engine.run import Absence, FactStore, Judgement, Missing
 from regdoctor.facts.base import Endpoint, Role
 from regdoctor.model import Certainty, CheckResult, Finding, Severity, Status, Verdict
 from regdoctor.oci.reference import Target
 from regdoctor.signatures import Draft, Probe, Rule
-
-LADDER = (
-    "dns",
-    "proxy",
-    "tcp",
-    "trust",
-    "tls",
-    "clock",
-    "http",
-    "auth",
-    "vendor",
-    "image",
-    "push",
-    "disk",
-    "storage",
-    "config",
-    "proxyconf",
-    "ports",
-    "client",
-    "security",
-    "logs",
-)
-"""Position on the way from a name to a blob, then what lies behind; orders findings of equal certainty."""
 
 _CERTAINTIES = tuple(Certainty)
 _SEVERITIES = tuple(Severity)
