@@ -49,6 +49,6 @@ def _shortened(value: Any) -> Any:
         return f"{text[:_LONGEST_TEXT]}… ({len(text) - _LONGEST_TEXT} more characters in the JSON report)"
     if isinstance(value, dict):
         return {_shortened(key): _shortened(each) for key, each in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_shortened(each) for each in value]
     return value

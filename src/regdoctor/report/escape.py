@@ -9,8 +9,8 @@ LONGEST: Final = 4000
 """Characters of one value that reports for people show; the JSON report holds all of it."""
 
 _BLANKS: Final = re.compile(r"[ \t\r\n\f\v\u00a0]+")
-_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$=-])")
-_ORDERED_ITEM: Final = re.compile(r"^(\s*\d+)([.)])")
+_MARKDOWN: Final = re.compile(r"([\\`*_\[\]<|~&$]|^[-+=#>])")
+_ORDERED_ITEM: Final = re.compile(r"^(\d+)([.)])")
 _MENTION: Final = re.compile(r"([@#])(?=\w)")
 
 
@@ -53,7 +53,7 @@ def lines(text: str, longest: int = LONGEST) -> list[str]:
 
 
 def markdown(text: str) -> str:
-    """One safe line with every character escaped that Markdown gives a meaning (CommonMark 2.4).
+    """One safe line with every character escaped that Markdown gives a meaning there (CommonMark 2.4).
 
     An ``@name`` or ``#1`` in what a server said must not call a person or link an issue on a forge; a
     comment of no width in between keeps both from being recognised.
@@ -71,9 +71,9 @@ def code_span(text: str) -> str:
     return f"{fence}{space}{content}{space}{fence}"
 
 
-def code_block(text: str, language: str = "") -> str:
+def code_block(text: str, language: str = "", longest: int = LONGEST) -> str:
     """A fenced Markdown code block around safe lines (CommonMark 4.5)."""
-    content = "\n".join(lines(text))
+    content = "\n".join(lines(text, longest))
     fence = "`" * max(3, _longest_run(content) + 1)
     return f"{fence}{language}\n{content}\n{fence}"
 

@@ -9,6 +9,17 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
+class Safe(str):
+    """Text that is laid out and escaped already: a template writes it as it is."""
+
+    __slots__ = ()
+
+
+def escaping(escape: Callable[[str], str]) -> Callable[[Any], str]:
+    """A ``finalize`` that passes :class:`Safe` text and escapes anything else."""
+    return lambda value: value if isinstance(value, Safe) else escape(str(value))
+
+
 def load(name: str, finalize: Callable[[Any], Any], *, autoescape: bool, **names: Any) -> Template:
     """A template of ``reports/templates``.
 

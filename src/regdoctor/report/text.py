@@ -11,7 +11,7 @@ from regdoctor.model import Severity, Status, Verdict
 from regdoctor.report import layout
 from regdoctor.report.encode import indented
 from regdoctor.report.escape import line, lines, short
-from regdoctor.report.templates import load
+from regdoctor.report.templates import Safe, escaping, load
 
 if TYPE_CHECKING:
     from regdoctor.model import CheckResult, Exchange, Finding, Report
@@ -57,20 +57,10 @@ _LONGEST_TITLE: Final = 50
 def render(report: Report, options: RenderOptions) -> bytes:
     """The report as UTF-8 text, wrapped at ``options.width`` columns; commands and URLs are never broken."""
     page = _Page(options)
-    template = load("report.txt.j2", _safe, autoescape=False, page=page, layout=layout)
+    template = load("report.txt.j2", escaping(line), autoescape=False, page=page, layout=layout)
     return template.render(report=report, diagnoses=layout.arrange(report), verbose=options.verbose).encode(
         "utf-8"
     )
-
-
-class _Laid(str):
-    """Text that is laid out and safe already; what is not goes through :func:`line` on its way out."""
-
-    __slots__ = ()
-
-
-def _safe(value: Any) -> str:
-    return value if isinstance(value, _Laid) else line(str(value))
 
 
 class _Page:
@@ -80,11 +70,11 @@ class _Page:
         self._width = options.width
         self._colour = options.colour
 
-    def styled(self, text: str, style: object) -> _Laid:
+    def styled(self, text: str, style: object) -> Safe:
         """The text in a style, where colour is wanted."""
-        safe = _safe(text)
+        safe = text if isinstance(text, Safe) else line(text)
         code = _STYLES.get(style) if self._colour else None  # type: ignore[call-overload]
-        return _Laid(f"\x1b[{code}m{safe}\x1b[0m" if code and safe else safe)
+        return Safe(f"\x1b[{code}m{safe}\x1b[0m" if code and safe else safe)
 
     def _wrapped(self, text: str, first: str, rest: str) -> list[str]:
         return textwrap.wrap(
@@ -96,21 +86,21 @@ class _Page:
             break_on_hyphens=False,
         )
 
-    def prose(self, text: str, indent: int = 2) -> _Laid:
+    def prose(self, text: str, indent: int = 2) -> Safe:
         """A paragraph."""
         blanks = " " * indent
-        return _Laid("\n".join(self._wrapped(text, blanks, blanks)))
+        return Safe("\n".join(self._wrapped(text, blanks, blanks)))
 
-    def item(self, label: str, text: str, style: object = None, indent: int = 2) -> _Laid:
+    def item(self, label: str, text: str, style: object = None, indent: int = 2) -> Safe:
         """A paragraph that begins with a label and hangs behind it."""
         first = f"{' ' * indent}{line(label)} "
         wrapped = self._wrapped(text, first, " " * len(first)) or [first.rstrip()]
         coloured = f"{' ' * indent}{self.styled(label, style)} "
-        return _Laid("\n".join([coloured + wrapped[0][len(first) :], *wrapped[1:]]))
+        return Safe("\n".join([coloured + wrapped[0][len(first) :], *wrapped[1:]]))
 
-    def command(self, text: str, indent: int = 2) -> _Laid:
+    def command(self, text: str, indent: int = 2) -> Safe:
         """A command on a line of its own, never broken."""
-        return _Laid(" " * indent + self.styled(text, "command"))
+        return Safe(" " * indent + self.styled(text, "command"))
 
     def _step(self, text: str, first: str) -> list[str]:
         """What to do; a command in it that does not fit stays whole on its own line."""
@@ -125,10 +115,10 @@ class _Page:
         command_line = (rest if prose else first) + self.styled(command, "command")
         return [*intro, command_line, *(self._wrapped(remark, rest, rest) if remark else [])]
 
-    def steps(self, fixes: Sequence[str], indent: int = 2) -> _Laid:
+    def steps(self, fixes: Sequence[str], indent: int = 2) -> Safe:
         """The steps of a remedy, numbered."""
         width = len(str(len(fixes)))
-        return _Laid(
+        return Safe(
             "\n".join(
                 each
                 for number, fix in enumerate(fixes, start=1)
@@ -136,21 +126,21 @@ class _Page:
             )
         )
 
-    def heading(self, text: str) -> _Laid:
+    def heading(self, text: str) -> Safe:
         """A section's heading."""
-        return _Laid("\n".join(self.styled(each, "heading") for each in self._wrapped(text, "", "  ")))
+        return Safe("\n".join(self.styled(each, "heading") for each in self._wrapped(text, "", "  ")))
 
-    def rule(self) -> _Laid:
+    def rule(self) -> Safe:
         """A line between targets."""
         return self.styled("─" * self._width, "quiet")
 
-    def banner(self, verdict: Verdict, name: str, text: str) -> _Laid:
+    def banner(self, verdict: Verdict, name: str, text: str) -> Safe:
         """The verdict in capitals, and what it is about."""
         word = verdict.value.upper()
         wrapped = self._wrapped(f"{name}: {text}" if text else name, f"{word}  ", "  ")
-        return _Laid("\n".join([self.styled(word, verdict) + wrapped[0][len(word) :], *wrapped[1:]]))
+        return Safe("\n".join([self.styled(word, verdict) + wrapped[0][len(word) :], *wrapped[1:]]))
 
-    def opening(self, diagnosis: layout.Diagnosis) -> _Laid:
+    def opening(self, diagnosis: layout.Diagnosis) -> Safe:
         """The first lines of a target: what is wrong and what to do, in five lines where the texts allow it.
 
         What was seen gives way to what to do: it follows in full below.
@@ -162,9 +152,9 @@ class _Page:
         room = max(0, _OPENING_LINES - len(top) - len(do))
         if len(seen) > room:
             seen = [*seen[: room - 1], _cut(seen[room - 1], self._width)] if room else []
-        return _Laid("\n".join([*top, *seen, *do]))
+        return Safe("\n".join([*top, *seen, *do]))
 
-    def entry(self, diagnosis: layout.Diagnosis) -> _Laid:
+    def entry(self, diagnosis: layout.Diagnosis) -> Safe:
         """One line or two of the summary over several targets."""
         head = layout.headline(diagnosis)
         lines_ = [
@@ -173,10 +163,10 @@ class _Page:
             )
         ]
         if head.do:
-            lines_.extend(_Laid(each) for each in self._step(head.do, "    Do: "))
-        return _Laid("\n".join(lines_))
+            lines_.extend(Safe(each) for each in self._step(head.do, "    Do: "))
+        return Safe("\n".join(lines_))
 
-    def symptom(self, symptom: layout.Symptom) -> _Laid:
+    def symptom(self, symptom: layout.Symptom) -> Safe:
         """A finding that follows from another, folded to a few lines."""
         finding = symptom.finding
         indent = 2 * symptom.depth
@@ -186,9 +176,9 @@ class _Page:
             finding.severity,
             indent,
         )
-        return _Laid(f"{title}\n{self.prose(finding.detail, indent + 2)}")
+        return Safe(f"{title}\n{self.prose(finding.detail, indent + 2)}")
 
-    def minor(self, cause: layout.Cause) -> _Laid:
+    def minor(self, cause: layout.Cause) -> Safe:
         """A warning or a note that is not what ails the target: a short block."""
         finding = cause.finding
         parts = [
@@ -199,22 +189,22 @@ class _Page:
             ),
             self.prose(finding.detail, 4),
         ]
-        parts.extend(_Laid("\n".join(self._step(fix, "    Do: "))) for fix in finding.fix[:1])
+        parts.extend(Safe("\n".join(self._step(fix, "    Do: "))) for fix in finding.fix[:1])
         parts.extend(
             self.item(_SEVERITY_SIGNS[each.finding.severity], each.finding.title, each.finding.severity, 4)
             for each in cause.symptoms
         )
-        return _Laid("\n".join(parts))
+        return Safe("\n".join(parts))
 
-    def evidence(self, cause: layout.Cause) -> _Laid:
+    def evidence(self, cause: layout.Cause) -> Safe:
         """Where it was seen, how sure it is, under which code, and which host it is about."""
         finding = cause.finding
         about = f" About: {finding.host}{_role(finding)}." if finding.host is not None else ""
         parts = [self.item("Evidence:", "; ".join(cause.evidence))] if cause.evidence else []
         parts.append(self.prose(f"Certainty: {finding.certainty.value}. Code: {finding.code}.{about}"))
-        return _Laid("\n".join(parts))
+        return Safe("\n".join(parts))
 
-    def checks(self, checks: Sequence[CheckResult]) -> _Laid:
+    def checks(self, checks: Sequence[CheckResult]) -> Safe:
         """Every check that ran, with its outcome; checks that were skipped for one reason share a line."""
         ran = [check for check in checks if check.status is not Status.SKIP]
         names = max((len(line(check.id)) for check in ran), default=0)
@@ -224,34 +214,32 @@ class _Page:
             sign = self.styled(_STATUS_SIGNS[check.status], check.status)
             title = short(check.title, _LONGEST_TITLE)
             spent = layout.duration(check.duration_ms)
-            parts.append(_Laid(f"  {sign} {line(check.id):<{names}}  {title:<{titles}}  {spent:>7}"))
+            parts.append(Safe(f"  {sign} {line(check.id):<{names}}  {title:<{titles}}  {spent:>7}"))
             if check.reason:
                 parts.append(self.prose(check.reason, 4))
         parts.extend(
             self.item(_STATUS_SIGNS[Status.SKIP], f"{', '.join(skipped)} skipped: {reason}", Status.SKIP)
             for reason, skipped in layout.skips(checks).items()
         )
-        return _Laid("\n".join(parts))
+        return Safe("\n".join(parts))
 
-    def exchange(self, exchange: Exchange) -> _Laid:
+    def exchange(self, exchange: Exchange) -> Safe:
         """One HTTP exchange in full, each header on its own line."""
         parts = [self.item(exchange.id, layout.exchange_summary(exchange), "heading")]
-        parts.extend(_Laid(f"     > {line(name)}: {line(value)}") for name, value in exchange.request_headers)
-        parts.extend(
-            _Laid(f"     < {line(name)}: {line(value)}") for name, value in exchange.response_headers
-        )
-        parts.extend(_Laid(f"     | {each}") for each in lines(exchange.body_excerpt) if each)
+        parts.extend(Safe(f"     > {line(name)}: {line(value)}") for name, value in exchange.request_headers)
+        parts.extend(Safe(f"     < {line(name)}: {line(value)}") for name, value in exchange.response_headers)
+        parts.extend(Safe(f"     | {each}") for each in lines(exchange.body_excerpt) if each)
         if timings := layout.timings(exchange):
             parts.append(self.prose(f"Time: {timings}", 5))
-        return _Laid("\n".join(parts))
+        return Safe("\n".join(parts))
 
-    def fact(self, name: str, value: Any) -> _Laid:
+    def fact(self, name: str, value: Any) -> Safe:
         """One fact as indented JSON, long texts cut."""
-        return _Laid("\n".join(f"  {each}" for each in [f"{line(name)}:", *indented(value)]))
+        return Safe("\n".join(f"  {each}" for each in [f"{line(name)}:", *indented(value)]))
 
-    def block(self, text: str, indent: int = 2) -> _Laid:
+    def block(self, text: str, indent: int = 2) -> Safe:
         """Text whose line ends count, such as a traceback."""
-        return _Laid("\n".join(" " * indent + each for each in lines(text)))
+        return Safe("\n".join(" " * indent + each for each in lines(text)))
 
 
 def _name(diagnosis: layout.Diagnosis) -> str:
