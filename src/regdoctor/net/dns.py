@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 PORT = 53
 RECORDS = ("A", "AAAA")
 _MOST_ADDRESSES = 64
-_MOST_NAMESERVERS = 8
+MOST_NAMESERVERS = 8
+"""How many nameservers are asked at most; resolv.conf holds three, ``--resolver`` may name more."""
 _LARGEST_DATAGRAM = 65535
 _ANSWERED = frozenset({"NOERROR", "NXDOMAIN"})
 
@@ -178,7 +179,7 @@ def _resolve_by(host: str, nameservers: Sequence[str], timeout: float, started: 
             break
         questions = [
             Question(nameserver=nameserver, name=name, record=record)
-            for nameserver in nameservers[:_MOST_NAMESERVERS]
+            for nameserver in nameservers[:MOST_NAMESERVERS]
             for record in RECORDS
         ]
         answers = ask(questions, left, grace=1.0)
