@@ -157,7 +157,8 @@ class Chronyd:
             *(["local stratum 5"] if synchronised else []),
         ]
         config.write_text("\n".join(lines) + "\n")
-        user = ["-u", "root"] if os.geteuid() == 0 else []
+        # It wants to start as root and to become another account, which its folder does not belong to.
+        user = ["-u", "root"] if os.geteuid() == 0 else ["-U"]
         self.daemon = Daemon(
             [programs.path("chronyd"), "-d", "-x", *user, "-f", config],
             log=directory / "chronyd.log",
