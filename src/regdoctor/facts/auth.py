@@ -182,6 +182,7 @@ class PullAuthorization(Fact, frozen=True, kw_only=True):
 
     kind: str
     header: Secret | None
+    header_bytes: int = 0
     username: str | None
     scope_granted: bool | None = None
     answer: Answer | None = None
@@ -191,17 +192,42 @@ class PullAuthorization(Fact, frozen=True, kw_only=True):
 
 
 class Refusal(Fact, frozen=True, kw_only=True):
-    """An authorised request that was refused, and what tells its causes apart; asked only then."""
+    """A request that was refused with the access that was obtained, and what tells the causes apart.
+
+    The further questions are put only where they decide something; they are None otherwise.
+    """
 
     answer: Answer
     """The refusal: 401 or 403, or a limit exceeded."""
-    error: str | None = None
-    """The ``error`` of its challenge (RFC 6750 section 3.1)."""
+    challenges: tuple[Challenge, ...] = ()
     at_root: Answer | None = None
-    """GET ``/v2/`` with the same ``Authorization``, where the refusal was about a repository."""
+    """GET ``/v2/`` with the same ``Authorization``, where Basic was refused for a repository."""
     malformed: Answer | None = None
     """The answer to a Bearer token that is none, where the refusal does not say whether the real one came."""
+    malformed_challenges: tuple[Challenge, ...] = ()
     wider: TokenExchange | None = None
-    """A token asked for more actions and for a repository of a random name as well."""
+    """A token asked for more actions, and for a repository of a random name beside the wanted one."""
     control: str | None = None
     """That random name."""
+
+    @property
+    def error(self) -> str | None:
+        """The ``error`` of the refusal's challenge (RFC 6750 section 3.1)."""
+        return next((each.error for each in self.challenges if each.error is not None), None)
+
+
+class TokenSettings(Fact, frozen=True, kw_only=True):
+    """What the registry's own configuration says about tokens (``auth.token`` of config.yml).
+
+    ``source`` is the file. ``key_ids`` are all ids under which the keys of ``rootcertbundle`` are known.
+    """
+
+    source: str
+    realm: str | None = None
+    service: str | None = None
+    issuer: str | None = None
+    key_ids: tuple[str, ...] = ()
+    bundle: str | None = None
+    """The file of ``rootcertbundle``."""
+    bundle_problem: str | None = None
+    """Why its keys could not be read."""
