@@ -14,13 +14,31 @@ from regdoctor.api import (
     Failure,
     FailureKind,
     NotApplicable,
+    PathPrefixes,
     Ping,
+    PullAuthorization,
+    RepeatedQuestion,
+    Replicas,
     Response,
     Role,
+    Target,
+    manifests,
     probe,
+    side_by_side,
 )
 
 MAX_REDIRECTS = 5
+REPEATS = 4
+"""Enough to meet every one of three replicas in turn."""
+MAX_ADDRESSES = 8
+_USUAL_PREFIXES = (
+    "registry",
+    "docker",
+    "docker-registry",
+    "container-registry",
+    "repository/docker",
+    "artifactory",
+)
 _NO_HTTP_SEEN = frozenset(
     {
         FailureKind.NAME_NOT_FOUND,
@@ -119,3 +137,81 @@ def _control(url: str, endpoint: Endpoint, context: Context, *, trusted: bool) -
         "GET", urljoin(url, f"/v2/{name}/tags/list"), proxy=endpoint.proxy, verify=trusted
     )
     return None if isinstance(response, Failure) else response.answer
+
+
+@probe
+def look_below_paths(endpoint: Endpoint, ping: Ping, target: Target, context: Context) -> PathPrefixes:
+    """GET ``/<prefix>/v2/`` for a few prefixes, where ``/v2/`` itself is answered as by no registry."""
+    answer = ping.answer
+    if answer is None or endpoint.role is not Role.REGISTRY:
+        raise NotApplicable("there is no answer at /v2/ to wonder about")
+    if _says_registry(answer) or answer.status in (401, 429) or answer.status >= 500:
+        raise NotApplicable("/v2/ is where it should be")
+    first = (target.repository or "").partition("/")[0]
+    prefixes = tuple(dict.fromkeys(filter(None, (first, *_USUAL_PREFIXES))))
+
+    def ask(prefix: str) -> Response | Failure:
+        return context.http.request(
+            "GET", f"{endpoint.url}/{prefix}/v2/", proxy=endpoint.proxy, verify=ping.trusted
+        )
+
+    got = side_by_side(ask, (f"regdoctor-{secrets.token_hex(8)}", *prefixes), workers=3)
+    answers = [each.answer if isinstance(each, Response) else None for each in got]
+    if answers[0] is not None and _says_registry(answers[0]):
+        return PathPrefixes(answers=())
+    return PathPrefixes(answers=tuple(each for each in answers[1:] if each is not None))
+
+
+@probe
+def ask_again(
+    endpoint: Endpoint,
+    ping: Ping,
+    addresses: Addresses | None,
+    authorization: PullAuthorization | None,
+    target: Target,
+    context: Context,
+) -> Replicas:
+    """One request several times, and to each address of the name, on connections of their own."""
+    if endpoint.role is not Role.REGISTRY or ping.answer is None:
+        raise NotApplicable("there is no answer at /v2/ to compare with")
+    if ping.answer.status == 429:
+        raise NotApplicable("the registry counts requests and says that there were too many")
+    found = addresses.addresses if addresses is not None and endpoint.proxy is None else ()
+    places: list[str | None] = [*found[:MAX_ADDRESSES]] if len(found) > 1 else []
+    places += [None] * REPEATS
+    # A question about the image shows replicas without shared storage as well as those that are down.
+    if target.reference is not None and authorization is not None and ping.trusted:
+        url = f"{endpoint.url}/v2/{target.repository}/manifests/{target.reference.reference}"
+        question = _repeat("HEAD", url, places, endpoint, ping, authorization, context)
+    else:
+        question = _repeat("GET", endpoint.url + endpoint.path, places, endpoint, ping, None, context)
+    return Replicas(questions=(question,))
+
+
+def _repeat(
+    method: str,
+    url: str,
+    places: list[str | None],
+    endpoint: Endpoint,
+    ping: Ping,
+    authorization: PullAuthorization | None,
+    context: Context,
+) -> RepeatedQuestion:
+    def ask(address: str | None) -> Answer | Failure:
+        got = context.http.request(
+            method,
+            url,
+            headers=(("Accept", ", ".join(manifests.ACCEPTED_MANIFESTS)),)
+            if authorization is not None
+            else (),
+            authorization=authorization.header if authorization is not None else None,
+            proxy=endpoint.proxy,
+            verify=ping.trusted,
+            address=address,
+            fresh=True,
+        )
+        return got if isinstance(got, Failure) else got.answer
+
+    return RepeatedQuestion(
+        method=method, url=url, answers=tuple(side_by_side(ask, places, workers=len(places)))
+    )

@@ -11,10 +11,15 @@ from regdoctor.api import (
     Certainty,
     Draft,
     Endpoint,
+    Failure,
     FailureKind,
+    ManifestLook,
+    PathPrefixes,
     Ping,
     ProducerKind,
+    Replicas,
     Role,
+    TokenExchange,
     finding,
     rule,
 )
@@ -170,8 +175,8 @@ def response_timeout(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     if ping.failure.kind is FailureKind.RESPONSE_TIMEOUT:
         yield finding(
             "http/response-timeout",
-            f"{endpoint.address} accepted the connection and the request for {endpoint.path}, and sent no whole "
-            f"answer in time: {ping.failure.message}.",
+            f"{endpoint.address} accepted the connection and the request for {endpoint.path}, and sent no "
+            f"whole answer in time: {ping.failure.message}.",
             evidence=("ping",),
         )
 
@@ -193,3 +198,160 @@ def redirect_loop(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
         f"GET {endpoint.path} is redirected: {way} → {last or '?'}. {means}",
         evidence=tuple(each.exchange for each in ping.redirects),
     )
+
+
+_EDGE_TEXT = re.compile(
+    r"client with ip .{1,60} is not allowed|access denied by .{0,40}(policy|rule)|request blocked|"
+    r"you have been blocked|attention required|checking your browser|firewall",
+    re.IGNORECASE,
+)
+"""What edges say when they turn a client away (Cloudflare, Azure registries, common WAFs)."""
+
+
+@rule("http/edge-blocked")
+def edge_blocked(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
+    """A refusal before any authentication, by something in front of the registry."""
+    answer = _ours(endpoint, ping)
+    if answer is None or answer.status not in (403, 406, 451, 503) or ping.redirect_problem is not None:
+        return
+    by_edge = answer.producer.kind is ProducerKind.CDN
+    says_so = _EDGE_TEXT.search(answer.body_excerpt) is not None
+    refused_by_proxy = answer.status != 503 and answer.producer.kind in (
+        ProducerKind.REVERSE_PROXY,
+        ProducerKind.UNKNOWN,
+    )
+    if not (says_so or by_edge or refused_by_proxy):
+        return
+    if answer.status == 503 and not by_edge:
+        return
+    yield finding(
+        "http/edge-blocked",
+        f"{_line(answer)} by {_says(answer)} before any login was asked for: {_first_words(answer)} "
+        "A registry would ask for credentials with 401; this is a rule about the client's address or its "
+        "request.",
+        certainty=Certainty.PROVEN if says_so else Certainty.LIKELY,
+        evidence=(answer.exchange,),
+    )
+
+
+def _first_words(answer: Answer) -> str:
+    """What the body says, without its tags, on one line."""
+    text = " ".join(re.sub(r"<[^>]*>", " ", answer.body_excerpt).split())
+    return f"“{text[:160]}”." if text else "it says nothing more."
+
+
+def _quota(answer: Answer) -> tuple[int, int, int | None] | None:
+    """Remaining pulls, limit and window in seconds from Docker Hub's headers, such as ``76;w=21600``."""
+
+    def read(name: str) -> tuple[int, int | None] | None:
+        match = re.fullmatch(r"\s*(\d{1,9})(?:\s*;\s*w=(\d{1,9}))?\s*", answer.header(name) or "")
+        return (int(match[1]), int(match[2]) if match[2] else None) if match else None
+
+    remaining, limit = read("ratelimit-remaining"), read("ratelimit-limit")
+    if remaining is None or limit is None:
+        return None
+    return remaining[0], limit[0], limit[1]
+
+
+def _answers(
+    endpoint: Endpoint, ping: Ping | None, look: ManifestLook | None, exchange: TokenExchange | None
+) -> tuple[Answer, ...]:
+    """The answers about the registry that a limit may show in."""
+    if endpoint.role is not Role.REGISTRY:
+        return ()
+    answers = (
+        ping.answer if ping is not None else None,
+        exchange.answer if exchange is not None else None,
+        look.answer if look is not None else None,
+        look.head if look is not None else None,
+    )
+    return tuple(answer for answer in answers if answer is not None)
+
+
+@rule("http/rate-limited", "http/rate-low")
+def rate_limits(
+    endpoint: Endpoint, ping: Ping | None, look: ManifestLook | None, exchange: TokenExchange | None
+) -> Iterator[Draft]:
+    """429, or quota headers that say how little is left."""
+    answers = _answers(endpoint, ping, look, exchange)
+    limited = next((answer for answer in answers if answer.status == 429), None)
+    if limited is not None:
+        wait = limited.header("retry-after")
+        again = f" It asks to come back after: {wait}." if wait else ""
+        yield finding(
+            "http/rate-limited",
+            f"{_line(limited)} by {_says(limited)}: {_first_words(limited)}{again}",
+            evidence=(limited.exchange,),
+        )
+        return
+    quotas = [(quota, answer) for answer in answers if (quota := _quota(answer)) is not None]
+    if not quotas:
+        return
+    (remaining, limit, window), answer = min(quotas, key=lambda pair: pair[0][0])
+    if limit and remaining * 10 <= limit:
+        per = f" in {window // 3600} h" if window and window >= 3600 else ""
+        yield finding(
+            "http/rate-low",
+            f"The registry says that {remaining} of {limit} pulls{per} are left.",
+            evidence=(answer.exchange,),
+        )
+
+
+@rule("http/server-error", "http/upstream-down", "http/no-backend", "http/gateway-timeout")
+def behind_the_ping(endpoint: Endpoint, ping: Ping, look: ManifestLook) -> Iterator[Draft]:
+    """``/v2/`` answers well and the image's manifest does not."""
+    answer = look.answer
+    if endpoint.role is not Role.REGISTRY or answer is None or answer.status < 500:
+        return
+    if ping.answer is not None and ping.answer.status >= 500:
+        return
+    by_registry = answer.producer.kind is ProducerKind.REGISTRY
+    code = {502: "http/upstream-down", 503: "http/no-backend", 504: "http/gateway-timeout"}.get(answer.status)
+    if by_registry or code is None:
+        code = "http/server-error"
+    yield finding(
+        code,
+        f"/v2/ answers well, and {_line(answer)} by {_says(answer)}: {_first_words(answer)}",
+        evidence=(answer.exchange,),
+    )
+
+
+@rule("http/path-prefix")
+def path_prefix(endpoint: Endpoint, prefixes: PathPrefixes) -> Iterator[Draft]:
+    """The registry is there, below a path that clients cannot be told."""
+    found = [each for each in prefixes.answers if each.header("docker-distribution-api-version") is not None]
+    if found:
+        path = urlsplit(found[0].url).path
+        yield finding(
+            "http/path-prefix",
+            f"{endpoint.url}/v2/ is no registry, and {found[0].url} is one ({found[0].status}). Clients always "
+            "ask for /v2/ at the root: the image name "
+            f"{endpoint.address}{path.removesuffix('/v2/')}/app leads them to /v2/ all the same.",
+            evidence=(found[0].exchange,),
+        )
+
+
+@rule("http/replicas-differ")
+def replicas_differ(replicas: Replicas) -> Iterator[Draft]:
+    """Repeated requests for one thing are answered differently."""
+    for question in replicas.questions:
+        kinds: dict[str, list[Answer | Failure]] = {}
+        for answer in question.answers:
+            kinds.setdefault(_kind(answer), []).append(answer)
+        if len(kinds) < 2:
+            continue
+        shown = "; ".join(f"{len(each)} times {kind}" for kind, each in kinds.items())
+        yield finding(
+            "http/replicas-differ",
+            f"The same request, {question.method} {question.url}, sent {len(question.answers)} times: "
+            f"{shown}. Behind this name are replicas that are not equal; whether a client succeeds is chance.",
+            evidence=tuple(each.exchange for each in question.answers if isinstance(each, Answer)),
+        )
+
+
+def _kind(answer: Answer | Failure) -> str:
+    """What must be the same for every replica: status and, for content, its digest."""
+    if isinstance(answer, Failure):
+        return answer.kind.value.replace("-", " ")
+    digest = answer.header("docker-content-digest")
+    return f"{answer.status}" + (f" with {digest}" if digest else "")

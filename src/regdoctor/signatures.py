@@ -13,6 +13,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
 from regdoctor.facts.base import Endpoint, EndpointFact, Fact, Role, fact_name
 from regdoctor.model import Certainty, Severity
+from regdoctor.oci.reference import Target
 
 F = TypeVar("F", bound=EndpointFact)
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -57,10 +58,10 @@ class Each(Mapping[Endpoint, F], Generic[F]):
 
 @dataclass(frozen=True)
 class Need:
-    """One parameter of a probe or rule."""
+    """One parameter of a probe or rule. The target stands beside the facts, as what they are about."""
 
     parameter: str
-    fact: type[Fact]
+    fact: type[Fact | Target]
     optional: bool = False
     each: bool = False
     roles: tuple[Role, ...] = ()
@@ -256,7 +257,7 @@ def _read_need(function: Callable[..., Any], parameter: str, hint: Any) -> Need:
     each = get_origin(hint) is Each
     if each:
         (hint,) = typing.get_args(hint)
-    if not (isinstance(hint, type) and issubclass(hint, Fact)):
+    if not (isinstance(hint, type) and (issubclass(hint, Fact) or hint is Target)):
         raise DeclarationError(
             f"{_label(function)}: parameter {parameter} is annotated {hint!r}, which is neither a fact, "
             "Each[fact] nor (in a probe) Context"

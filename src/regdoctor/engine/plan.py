@@ -7,7 +7,7 @@ run time, when the probe that discovers them has run; a node then runs once for 
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from regdoctor.engine.registry import Check, CheckRegistry
@@ -97,13 +97,13 @@ def make_plan(registry: CheckRegistry, only: Sequence[str] = (), skip: Sequence[
     return Plan(registry=registry, graph=_graph(wanted, usable), rules=rules, deselected=deselected)
 
 
-def _closure(rules: Sequence[tuple[Check, Rule]], usable: dict[type[Fact], Probe]) -> tuple[Probe, ...]:
+def _closure(rules: Sequence[tuple[Check, Rule]], usable: Mapping[type, Probe]) -> tuple[Probe, ...]:
     """The probes that the rules need, those that discover hosts, and all that these need in turn."""
     if not rules:
         return ()
     pending = [need.fact for _check, rule in rules for need in rule.needs]
     pending.extend(fact for fact in usable if discovered_role(fact) is not None)
-    wanted: dict[type[Fact], Probe] = {}
+    wanted: dict[type, Probe] = {}
     while pending:
         fact = pending.pop()
         if fact in wanted or fact not in usable:
@@ -113,7 +113,7 @@ def _closure(rules: Sequence[tuple[Check, Rule]], usable: dict[type[Fact], Probe
     return tuple(wanted.values())
 
 
-def _graph(probes: Sequence[Probe], usable: dict[type[Fact], Probe]) -> dict[Node, frozenset[Node]]:
+def _graph(probes: Sequence[Probe], usable: Mapping[type, Probe]) -> dict[Node, frozenset[Node]]:
     discoverers: dict[Role, list[Node]] = {}
     for probe in probes:
         role = discovered_role(probe.provides)
@@ -138,7 +138,7 @@ def _graph(probes: Sequence[Probe], usable: dict[type[Fact], Probe]) -> dict[Nod
     return graph
 
 
-def _producers(need: Need, role: Role | None, usable: dict[type[Fact], Probe]) -> Iterator[Node]:
+def _producers(need: Need, role: Role | None, usable: Mapping[type, Probe]) -> Iterator[Node]:
     probe = usable.get(need.fact)
     if probe is None:
         return

@@ -17,6 +17,7 @@ from regdoctor.facts.auth import (
     Refusal,
     TokenExchange,
     TokenService,
+    TokenSettings,
 )
 from regdoctor.facts.base import (
     Discovery,
@@ -30,6 +31,16 @@ from regdoctor.facts.base import (
     Settings,
     fact_name,
 )
+from regdoctor.facts.clock import (
+    DateReading,
+    DateReadings,
+    NtpOrigin,
+    NtpReading,
+    NtpReadings,
+    Synchronisation,
+    TimeDaemon,
+    TimeDaemons,
+)
 from regdoctor.facts.dns import (
     Addresses,
     HostsEntry,
@@ -40,7 +51,15 @@ from regdoctor.facts.dns import (
     OtherAddresses,
     ResolverConfiguration,
 )
-from regdoctor.facts.http import Answer, Ping, Producer, ProducerKind
+from regdoctor.facts.http import (
+    Answer,
+    PathPrefixes,
+    Ping,
+    Producer,
+    ProducerKind,
+    RepeatedQuestion,
+    Replicas,
+)
 from regdoctor.facts.image import (
     BlobHosts,
     BlobLook,
@@ -87,6 +106,8 @@ __all__ = [
     "CredentialNearMiss",
     "CredentialProblem",
     "Credentials",
+    "DateReading",
+    "DateReadings",
     "Discovery",
     "Endpoint",
     "EndpointFact",
@@ -107,10 +128,14 @@ __all__ = [
     "Moment",
     "NameserverAnswer",
     "NameserverAnswers",
+    "NtpOrigin",
+    "NtpReading",
+    "NtpReadings",
     "OtherAddress",
     "OtherAddresses",
     "OtherPort",
     "OtherPorts",
+    "PathPrefixes",
     "Ping",
     "PlainPort",
     "Producer",
@@ -118,6 +143,8 @@ __all__ = [
     "PullAuthorization",
     "Refusal",
     "RepeatedConnections",
+    "RepeatedQuestion",
+    "Replicas",
     "Repositories",
     "ResolverConfiguration",
     "Role",
@@ -125,9 +152,13 @@ __all__ = [
     "SegmentTrials",
     "ServedCertificate",
     "Settings",
+    "Synchronisation",
     "Tags",
+    "TimeDaemon",
+    "TimeDaemons",
     "TokenExchange",
     "TokenService",
+    "TokenSettings",
     "TrustContext",
     "Verification",
     "VerificationError",

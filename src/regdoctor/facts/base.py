@@ -18,7 +18,7 @@ class EndpointFact(Fact, frozen=True, kw_only=True):
     """Something that a probe saw about one host on the way; there is one for each endpoint."""
 
 
-def fact_name(fact: type[Fact]) -> str:
+def fact_name(fact: type) -> str:
     """The name of a fact in reports and evidence: ``NameserverAnswers`` is ``nameserver-answers``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", fact.__name__).lower()
 
@@ -73,7 +73,7 @@ class Discovery(Fact, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] = ()
 
 
-def discovered_role(fact: type[Fact]) -> Role | None:
+def discovered_role(fact: type) -> Role | None:
     """The role of the endpoints that this fact names, or None where it names none."""
     return fact.discovers if issubclass(fact, Discovery) else None
 
@@ -108,7 +108,7 @@ class FailureKind(StrEnum):
     OTHER = "other"
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
+class Failure(msgspec.Struct, frozen=True, kw_only=True, tag="failure"):
     """Why one network step failed. ``exception`` is the original one's type and text, as evidence."""
 
     kind: FailureKind

@@ -30,7 +30,7 @@ class Producer(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
     """One HTTP answer. Header names are in lower case; values are redacted. Seconds are wall time."""
 
     exchange: str
@@ -78,3 +78,26 @@ class Ping(EndpointFact, frozen=True, kw_only=True):
     """The answer for a repository that cannot exist, where ``answer`` alone does not show a registry."""
     redirect_problem: str | None = None
     """Why redirects were not followed to an end: ``loop``, ``too-many``, ``downgrade`` (https to http)."""
+
+
+class PathPrefixes(EndpointFact, frozen=True, kw_only=True):
+    """What answers below paths at which registries are published by mistake, where ``/v2/`` is none.
+
+    Empty where a path made up at random is answered the same way.
+    """
+
+    answers: tuple[Answer, ...]
+
+
+class RepeatedQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """One request sent several times, each over a connection of its own."""
+
+    method: str
+    url: str
+    answers: tuple[Answer | Failure, ...]
+
+
+class Replicas(EndpointFact, frozen=True, kw_only=True):
+    """Repeated requests, and requests to each address of the name by itself."""
+
+    questions: tuple[RepeatedQuestion, ...]
