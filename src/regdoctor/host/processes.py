@@ -1,0 +1,104 @@
+"""The processes of this host, as far as ``/proc`` shows them to the caller (proc(5))."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+_NAME_LIMIT = 15
+"""The kernel keeps no more of a process's name (TASK_COMM_LEN)."""
+_READ_LIMIT = 256 * 1024
+_DAC_OVERRIDE = 1 << 1
+"""The capability to ignore modes of files (capabilities(7), CAP_DAC_OVERRIDE)."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """As whom a process touches files: the file system ids and the capability to ignore modes."""
+
+    user: int
+    group: int
+    groups: frozenset[int]
+    ignores_modes: bool
+
+
+@dataclass(frozen=True)
+class Process:
+    """One running process. ``command`` is its command line, empty where the caller may not see it."""
+
+    pid: int
+    name: str
+    command: tuple[str, ...]
+    folder: Path
+    """Its folder below ``/proc``."""
+
+    def file(self, path: str) -> Path:
+        """The file that the process would find under an absolute path: containers have a root of their own.
+
+        Where the caller may not look into it, the path as this host has it.
+        """
+        inside = self.folder / "root" / path.lstrip("/")
+        with contextlib.suppress(OSError):
+            (self.folder / "root").readlink()
+            return inside
+        return Path(path)
+
+    def option(self, flag: str) -> str | None:
+        """The value after a flag such as ``-f``, joined or apart, or None."""
+        for position, word in enumerate(self.command[1:], start=1):
+            if word == flag:
+                return self.command[position + 1] if position + 1 < len(self.command) else None
+            if word.startswith(flag) and not flag.startswith("--"):
+                return word[len(flag) :]
+        return None
+
+    def identity(self) -> Identity | None:
+        """As whom it touches files, or None where it has ended meanwhile."""
+        fields = dict(
+            line.partition(":")[::2] for line in _text(self.folder / "status").splitlines() if ":" in line
+        )
+        try:
+            return Identity(
+                user=int(fields["Uid"].split()[3]),
+                group=int(fields["Gid"].split()[3]),
+                groups=frozenset(map(int, fields["Groups"].split())),
+                ignores_modes=bool(int(fields["CapEff"], 16) & _DAC_OVERRIDE),
+            )
+        except (KeyError, IndexError, ValueError):
+            return None
+
+    def environment(self) -> dict[str, str]:
+        """Its environment as it was started with; empty where the caller may not see it."""
+        pairs = (entry.partition("=") for entry in _text(self.folder / "environ").split("\0") if "=" in entry)
+        return {name: value for name, _sign, value in pairs}
+
+
+def running(wanted: Callable[[str], bool], proc: Path = PROC) -> tuple[Process, ...]:
+    """Every process whose name (at most 15 characters) is wanted, by process id."""
+    return tuple(sorted(_running(wanted, proc), key=lambda process: process.pid))
+
+
+def _running(wanted: Callable[[str], bool], proc: Path) -> Iterator[Process]:
+    try:
+        folders = [folder for folder in proc.iterdir() if folder.name.isdigit()]
+    except OSError:
+        return
+    for folder in folders:
+        name = _text(folder / "comm").rstrip("\n")
+        if name and wanted(name[:_NAME_LIMIT]):
+            command = tuple(_text(folder / "cmdline").rstrip("\0").split("\0"))
+            yield Process(
+                pid=int(folder.name), name=name, command=command if command != ("",) else (), folder=folder
+            )
+
+
+def _text(path: Path) -> str:
+    """What a file below ``/proc`` says; empty where the process has ended or is not the caller's to see."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_READ_LIMIT).decode("utf-8", "replace")
+    except OSError:
+        return ""
