@@ -16,9 +16,20 @@ from regdoctor import certificates, facts, oci
 from regdoctor.context import Context, Deadline, DeadlineExceeded
 from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of this interface
 from regdoctor.facts import __all__ as _facts
-from regdoctor.host import proxies, trust
+from regdoctor.host import proxies, time_daemons, trust
 from regdoctor.model import Certainty, Severity
-from regdoctor.net import dns, failures, tcp, tls, tunnel, verification
+from regdoctor.net import (
+    dns,
+    failures,
+    ntp,
+    resolver_files,
+    segments,
+    tcp,
+    tls,
+    token_server,
+    tunnel,
+    verification,
+)
 from regdoctor.net.http import Response
 from regdoctor.oci import challenge as challenges
 from regdoctor.oci import digest as digests
@@ -69,18 +80,21 @@ __all__ = [
     "finding",
     "manifests",
     "near",
+    "ntp",
     "oci",
     "platforms",
     "probe",
     "proxies",
     "resolver_files",
     "rule",
-    "segments",
     "scopes",
+    "segments",
     "side_by_side",
     "tcp",
+    "time_daemons",
     "tls",
     "token_requests",
+    "token_server",
     "tokens",
     "trust",
     "tunnel",
