@@ -15,12 +15,18 @@ from regdoctor.api import (
     Connections,
     Context,
     Endpoint,
+    Failure,
     FailureKind,
     Handshake,
     Handshakes,
+    IssuerLookup,
+    MissingIssuers,
     NotApplicable,
+    Ping,
+    PlainPort,
     Role,
     Secret,
+    ServedCertificate,
     certificates,
     probe,
     proxies,
@@ -30,8 +36,19 @@ from regdoctor.api import (
     verification,
 )
 
+from .chains import served, why_untrusted
+
 MOST_ADDRESSES = 16
 """Addresses of one host that are shaken hands with."""
+
+PLAIN_SECONDS = 1.5
+"""Bound of the request without TLS that follows a failed handshake: a server that hangs costs little more."""
+
+MOST_LOOKUPS = 2
+"""Addresses of missing issuers that are asked."""
+
+ISSUER_LIMIT = 64 * 1024
+"""Bytes of a fetched issuer that are read."""
 
 _OLDER_MIGHT_WORK = frozenset(
     {
@@ -98,7 +115,8 @@ def _shake_hands(
         if older.failure is None:
             return replace(older, usual_failure=failure)
     if failure.kind in _PLAIN_MIGHT_WORK and not usual.chain:
-        answer = tls.plain_answer(opener, endpoint.address, timeout=context.deadline.step())
+        bound = min(context.deadline.step(), PLAIN_SECONDS)
+        answer = tls.plain_answer(opener, endpoint.address, timeout=bound)
         return replace(usual, plain_http_excerpt=answer)
     return usual
 
@@ -144,3 +162,64 @@ def _tunnel(endpoint: Endpoint, context: Context) -> tls.Opener:
         return settings.wrap_socket(connection, server_hostname=name)
 
     return tunnel.through_proxy(Secret(proxy), endpoint.host, endpoint.port, wrap)
+
+
+@probe
+def try_tls(
+    endpoint: Endpoint, connections: Connections | None, ping: Ping | None, context: Context
+) -> PlainPort:
+    """A TLS handshake with a port addressed by http, unless HTTP works there."""
+    if endpoint.scheme != "http":
+        raise NotApplicable(f"clients address {endpoint.address} by https")
+    if endpoint.proxy is not None:
+        raise NotApplicable(f"clients reach {endpoint.address} through the proxy {endpoint.proxy}")
+    if ping is not None and ping.answer is not None and ping.answer.status in (200, 401):
+        raise NotApplicable(f"{endpoint.address} answers in plain HTTP")
+    if connections is None or not connections.open_addresses:
+        raise Blocked(f"no address of {endpoint.host} accepts a connection to port {endpoint.port}")
+    address = connections.open_addresses[0]
+    return PlainPort(
+        handshake=tls.handshake(
+            address,
+            endpoint.host,
+            tls.direct(address, endpoint.port),
+            timeout=context.deadline.step(),
+            offer=tls.Offer.ANY,
+        )
+    )
+
+
+@probe
+def look_up_issuers(endpoint: Endpoint, handshakes: Handshakes, context: Context) -> MissingIssuers:
+    """Fetches the issuers that were not sent and are not trusted, from where the certificates say they lie."""
+    lacking = [each for each in served(handshakes) if why_untrusted(each, None) and not each.top.self_signed]
+    wanted = [
+        (url, each.top, each.handshake)
+        for each in lacking
+        for url in each.top.issuer_urls
+        if urlsplit(url).scheme == "http"
+    ]
+    if not wanted:
+        raise NotApplicable(f"no certificate of {endpoint.address} says where an issuer that is missing lies")
+    store = _stores(endpoint, context)[0]
+    return MissingIssuers(lookups=tuple(_look_up(*each, store, context) for each in wanted[:MOST_LOOKUPS]))
+
+
+def _look_up(
+    url: str, top: ServedCertificate, handshake: Handshake, store: trust.TrustStore, context: Context
+) -> IssuerLookup:
+    response = context.http.request("GET", url, proxy=context.find_proxy(url), body_limit=ISSUER_LIMIT)
+    if isinstance(response, Failure):
+        return IssuerLookup(url=url, of=top.sha256, failure=response)
+    found = certificates.issuer_in(response.body, top) if response.answer.status == 200 else None
+    if found is None:
+        return IssuerLookup(url=url, of=top.sha256)
+    chain = [*(certificates.der_of(each) for each in handshake.chain), found]
+    system = trust.system_authorities(context.environment, context.shared, context.lock)
+    completed = verification.verify(chain, store, system, datetime.now(UTC))
+    return IssuerLookup(
+        url=url,
+        of=top.sha256,
+        certificate=certificates.read_certificate(found),
+        completes=bool(completed.path),
+    )

@@ -297,6 +297,35 @@ def signers(chain: Sequence[bytes]) -> tuple[tuple[int, ...], ...]:
         )
 
 
+def issuer_in(content: bytes, certificate: ServedCertificate) -> bytes | None:
+    """The issuer (DER) of a certificate among those in a fetched file: DER, PEM or PKCS #7 (RFC 5280 4.2.2.1)."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            child = x509.load_der_x509_certificate(der_of(certificate))
+        except (ValueError, TypeError):
+            return None
+        readers: tuple[Callable[[bytes], Sequence[x509.Certificate]], ...] = (
+            lambda content: [x509.load_der_x509_certificate(content)],
+            x509.load_pem_x509_certificates,
+            pkcs7.load_der_pkcs7_certificates,
+            pkcs7.load_pem_pkcs7_certificates,
+        )
+        for read in readers:
+            try:
+                found = read(content)
+            except Exception:  # noqa: S112 - whatever lies there: the next form may fit
+                continue
+            for candidate in found:
+                if signed(candidate, child):
+                    return candidate.public_bytes(serialization.Encoding.DER)
+    return None
+
+
 def covers(certificate: ServedCertificate, host: str) -> bool:
     """Whether a certificate is made for a host, as Go's clients judge (``crypto/x509`` ``VerifyHostname``).
 

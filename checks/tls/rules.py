@@ -1,0 +1,646 @@
+"""Judges handshakes and served chains as docker, podman and containerd would.
+
+All three are written in Go: only subject alternative names count, nothing is fetched to complete a chain,
+and every certificate of the path must be valid today (``crypto/x509`` ``verify.go``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from regdoctor.api import (
+    Certainty,
+    DateReadings,
+    Draft,
+    Endpoint,
+    Failure,
+    FailureKind,
+    Handshake,
+    Handshakes,
+    MissingIssuers,
+    Moment,
+    NtpReadings,
+    Ping,
+    PlainPort,
+    ServedCertificate,
+    Settings,
+    finding,
+    rule,
+)
+
+from . import words
+from .chains import (
+    ANY_USAGE,
+    EXPIRED,
+    INVALID_PURPOSE,
+    NOT_YET_VALID,
+    SERVER_AUTH,
+    Served,
+    served,
+    why_untrusted,
+)
+
+EVIDENCE = ("handshakes",)
+UNKNOWN_AUTHORITY = "docker says: x509: certificate signed by unknown authority."
+
+LEGACY_PROTOCOLS = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
+
+WEAK_HASHES = frozenset({"md2", "md4", "md5", "sha1"})
+SMALLEST_RSA_KEY = 2048
+SMALLEST_EC_KEY = 224
+"""Bits: NIST SP 800-131A Revision 2, section 3."""
+
+_ABOUT_CLIENT_CERTIFICATE = frozenset(
+    {
+        "certificate_required",
+        "bad_certificate",
+        "certificate_unknown",
+        "certificate_expired",
+        "certificate_revoked",
+        "unsupported_certificate",
+        "unknown_ca",
+        "access_denied",
+        "handshake_failure",
+    }
+)
+"""Alerts that servers end a handshake with where they do not like the client's certificate (RFC 8446 6.2)."""
+
+_REFUSED_CLIENT = re.compile(r"(?:ssl|tls|client) certificate", re.IGNORECASE)
+_REFUSED_CLIENT_STATUSES = frozenset({400, 403, 495, 496})
+"""nginx answers 400 with such words (ngx_http_special_response.c, 495 and 496 inside)."""
+
+
+@rule("tls/plain-http-server")
+def plain_http_server(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """The TLS greeting, or a request without TLS on the same port, was answered in plain HTTP."""
+    plain = [each for each in handshakes.handshakes if _speaks_plain_http(each)]
+    if not plain:
+        return
+    first = plain[0]
+    greeted, asked = first.plaintext_excerpt or "", first.plain_http_excerpt or ""
+    detail = f"{endpoint.address} is addressed by https, but speaks plain HTTP."
+    if greeted.startswith("HTTP/"):
+        detail += f' {first.address} answered the TLS greeting with "{words.first_line(greeted)}".'
+    if asked.startswith("HTTP/"):
+        registry = "docker-distribution-api-version" in asked.lower()
+        detail += f' GET /v2/ without TLS gives "{words.first_line(asked)}"'
+        detail += ", from a registry." if registry else "."
+    if words.is_loopback(first.address):
+        detail += (
+            " docker on this very host takes loopback addresses for insecure registries and goes on in "
+            "HTTP, so it"
+            " may work from here; podman, containerd and every other host refuse it."
+        )
+    else:
+        detail += (
+            f" docker and containerd stop there, unless {endpoint.address} is configured as insecure: http: "
+            "server"
+            " gave HTTP response to HTTPS client."
+        )
+    spared = [each.address for each in handshakes.handshakes if each.protocol is not None]
+    if spared:
+        detail += (
+            f" Of the same name, {words.listed(spared)} {'does' if len(spared) == 1 else 'do'} speak TLS."
+        )
+    yield finding("tls/plain-http-server", detail, evidence=EVIDENCE)
+
+
+def _speaks_plain_http(handshake: Handshake) -> bool:
+    excerpts = (handshake.plaintext_excerpt, handshake.plain_http_excerpt)
+    return handshake.protocol is None and any(
+        each is not None and each.startswith("HTTP/") for each in excerpts
+    )
+
+
+@rule("tls/tls-server-plain-client")
+def tls_server_plain_client(endpoint: Endpoint, port: PlainPort, ping: Ping | None) -> Iterator[Draft]:
+    """A port that is addressed by http completes a TLS handshake, and HTTP without TLS goes wrong there."""
+    handshake = port.handshake
+    if handshake.protocol is None:
+        return
+    answer = ping.answer if ping is not None else None
+    if answer is not None:
+        excerpt = words.first_text(answer.body_excerpt)
+        seen = f"GET {answer.url} is answered with {answer.status}" + (f' "{excerpt}".' if excerpt else ".")
+    else:
+        failure = ping.failure.message if ping is not None and ping.failure is not None else "no HTTP answer"
+        seen = f"GET {endpoint.url}{endpoint.path} fails: {failure}."
+    yield finding(
+        "tls/tls-server-plain-client",
+        f"{endpoint.address} is addressed by http, but speaks TLS: {handshake.address} completes a handshake "
+        f"({handshake.protocol}, certificate for "
+        f"{words.names(handshake.chain[0]) if handshake.chain else '?'}). {seen}",
+        evidence=("plain-port", *((answer.exchange,) if answer is not None else ())),
+    )
+
+
+@rule("tls/self-signed", "tls/missing-intermediate", "tls/unknown-authority")
+def untrusted(endpoint: Endpoint, handshakes: Handshakes, issuers: MissingIssuers | None) -> Iterator[Draft]:
+    """No path leads from the served certificate to an authority that is trusted, whatever the dates."""
+    for each in served(handshakes):
+        fault = why_untrusted(each, issuers)
+        if fault is None or each.is_default or each.leaf.problem is not None:
+            continue
+        if fault.code == "tls/self-signed" and not each.covers_name:
+            # A certificate for the right name is needed anyway: the finding about the name says all.
+            continue
+        yield finding(
+            fault.code,
+            f"{endpoint.address} serves a certificate for {words.names(each.leaf)} that no trusted "
+            "authority vouches "
+            f"for. {fault.why} {UNKNOWN_AUTHORITY}{each.where}",
+            certainty=fault.certainty,
+            evidence=(*EVIDENCE, *(("missing-issuers",) if issuers is not None else ())),
+        )
+
+
+@rule("tls/proxy-default-certificate")
+def default_certificate(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """An ingress or proxy serves what it made for names that it does not know."""
+    for each in served(handshakes):
+        if each.is_default:
+            yield finding(
+                "tls/proxy-default-certificate",
+                f"{endpoint.address} answers with the certificate {each.leaf.subject} (for "
+                f"{words.names(each.leaf)}), "
+                "which an ingress or proxy makes for itself and serves where it has no certificate for a "
+                "name: for "
+                f"{each.handshake.server_name} none is configured there, or it could not be loaded. "
+                "Trusting this "
+                f"one does not help, it changes with the next restart.{each.where}",
+                evidence=EVIDENCE,
+            )
+
+
+@rule("tls/expired")
+def expired(endpoint: Endpoint, handshakes: Handshakes, moment: Moment) -> Iterator[Draft]:
+    """The leaf's end date has passed by this host's clock."""
+    for each in served(handshakes):
+        leaf = each.leaf
+        if leaf.not_after < moment.now and not each.is_default:
+            yield finding(
+                "tls/expired",
+                f"The certificate that {endpoint.address} serves ({leaf.subject}) was valid from "
+                f"{words.date(leaf.not_before)} until {words.date(leaf.not_after)}. By this host's clock, "
+                f"{words.date(moment.now)}, it expired {words.span(moment.now - leaf.not_after)} ago. "
+                "docker says: "
+                f"x509: certificate has expired or is not yet valid.{each.where}",
+                evidence=EVIDENCE,
+            )
+
+
+@rule("tls/intermediate-expired")
+def intermediate_expired(endpoint: Endpoint, handshakes: Handshakes, moment: Moment) -> Iterator[Draft]:
+    """A certificate above the leaf has expired, and no other path is there."""
+    for each in served(handshakes):
+        found = [
+            _dated(error.subject, certificate)
+            for error, certificate in each.path_errors(EXPIRED)
+            if error.depth
+        ]
+        if not found and each.verification is not None and not each.verification.path:
+            # Without any path: where every way up that is served has expired.
+            above = [each.handshake.chain[position] for position in _signers_of_leaf(each)]
+            if above and all(certificate.not_after < moment.now for certificate in above):
+                found = [_dated(certificate.subject, certificate) for certificate in above]
+        if found:
+            yield finding(
+                "tls/intermediate-expired",
+                f"In the chain of {endpoint.address}, above the server's own certificate, has expired by "
+                "this host's "
+                f"clock ({words.date(moment.now)}): {'; '.join(found)}. There is no other path to a trusted "
+                "root, so "
+                f"docker, podman and containerd refuse the chain.{each.where}",
+                evidence=EVIDENCE,
+            )
+
+
+def _dated(subject: str, certificate: ServedCertificate | None) -> str:
+    return subject if certificate is None else f"{subject} (valid until {words.date(certificate.not_after)})"
+
+
+def _signers_of_leaf(each: Served) -> Sequence[int]:
+    return [position for position in (each.handshake.signers or ((),))[0] if position > 0]
+
+
+@rule("tls/not-yet-valid")
+def not_yet_valid(
+    endpoint: Endpoint,
+    handshakes: Handshakes,
+    moment: Moment,
+    settings: Settings,
+    dates: DateReadings | None,
+    ntp: NtpReadings | None,
+) -> Iterator[Draft]:
+    """A start date lies in the future, though nothing shows this host's clock to be behind."""
+    behind = _seconds_behind(dates, ntp, settings.clock_tolerance)
+    for each in served(handshakes):
+        start = _latest_start(each, moment.now)
+        if start is None or each.is_default or moment.now + timedelta(seconds=behind) >= start:
+            continue
+        confirmed = _confirmed_by_ntp(ntp, settings.clock_tolerance)
+        clock = (
+            "NTP confirms this host's clock."
+            if confirmed
+            else "Nothing that was asked says that this host's clock is behind; --ntp-server SERVER would decide."
+        )
+        yield finding(
+            "tls/not-yet-valid",
+            f"The certificate chain that {endpoint.address} serves becomes valid only at {words.date(start)}, in "
+            f"{words.span(start - moment.now)} by this host's clock ({words.date(moment.now)}). {clock} docker "
+            f"says: x509: certificate has expired or is not yet valid.{each.where}",
+            certainty=Certainty.PROVEN if confirmed else Certainty.LIKELY,
+            evidence=EVIDENCE,
+        )
+
+
+def _latest_start(each: Served, now: datetime) -> datetime | None:
+    """When the leaf and its path become valid, where that is in the future."""
+    starts = [each.leaf.not_before]
+    starts += [found.not_before for _, found in each.path_errors(NOT_YET_VALID) if found is not None]
+    latest = max(starts)
+    return latest if latest > now else None
+
+
+def _offsets(dates: DateReadings | None, ntp: NtpReadings | None) -> tuple[list[float], list[float]]:
+    """Seconds by which this host is behind each HTTP host, and each NTP server that knows the time."""
+    http = [reading.offset for reading in dates.readings] if dates is not None else []
+    times = [
+        reading.offset
+        for reading in (ntp.readings if ntp is not None else ())
+        if reading.offset is not None and reading.synchronised and not reading.local
+    ]
+    return http, times
+
+
+def _seconds_behind(dates: DateReadings | None, ntp: NtpReadings | None, tolerance: float) -> float:
+    """By how much this host's clock is behind, 0 where it is within the tolerance; NTP goes before headers."""
+    http, times = _offsets(dates, ntp)
+    readings = sorted(times or http)
+    behind = readings[len(readings) // 2] if readings else 0.0
+    return behind if behind > tolerance else 0.0
+
+
+def _confirmed_by_ntp(ntp: NtpReadings | None, tolerance: float) -> bool:
+    return any(abs(offset) <= tolerance for offset in _offsets(None, ntp)[1])
+
+
+@rule("tls/expires-soon")
+def expires_soon(
+    endpoint: Endpoint, handshakes: Handshakes, moment: Moment, settings: Settings
+) -> Iterator[Draft]:
+    """The leaf, or what it needs above it, ends within the warning window."""
+    window = timedelta(days=settings.expiry_warning)
+    for each in served(handshakes):
+        verification = each.verification
+        on_path = set(verification.path) if verification is not None else set()
+        needed = [each.leaf, *(above for above in each.handshake.chain[1:] if above.sha256 in on_path)]
+        soon = [
+            f"{certificate.subject} expires on {words.date(certificate.not_after)}, in "
+            f"{words.span(certificate.not_after - moment.now)}"
+            for certificate in needed
+            if moment.now <= certificate.not_after < moment.now + window
+        ]
+        if soon and not each.is_default:
+            yield finding(
+                "tls/expires-soon",
+                f"In the chain that {endpoint.address} serves, {'; '.join(soon)}. That is within the "
+                "warning window of "
+                f"{words.count(settings.expiry_warning, 'day')}.{each.where}",
+                evidence=EVIDENCE,
+            )
+
+
+@rule("tls/hostname-mismatch", "tls/no-ip-san", "tls/common-name-only")
+def wrong_name(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """No subject alternative name covers the name used."""
+    for each in served(handshakes):
+        leaf, host = each.leaf, each.handshake.server_name
+        if each.covers_name or leaf.problem is not None or each.is_default:
+            continue
+        more = each.where
+        if leaf.self_signed:
+            more = f" It is self-signed besides: what replaces it has to be made known to the clients.{more}"
+        if not leaf.has_alternative_names and (leaf.common_name == host or not words.is_ip(host)):
+            code = "tls/common-name-only"
+            detail = (
+                f"The certificate that {endpoint.address} serves has no subject alternative name, only the "
+                "common name "
+                f"{leaf.common_name or '(none)'}. docker, podman and containerd do not look at the common "
+                "name and "
+                "refuse the certificate, although openssl and older programs accept it."
+            )
+        elif words.is_ip(host):
+            code = "tls/no-ip-san"
+            detail = (
+                f"{endpoint.address} is addressed by IP, and its certificate is made for "
+                f"{words.names(leaf)}: the "
+                f"address {host} is not listed there as an IP address. A DNS entry or the common name does "
+                "not "
+                "stand for it."
+            )
+        else:
+            code = "tls/hostname-mismatch"
+            detail = (
+                f"The certificate that {endpoint.address} serves is made for {words.names(leaf)}, and not "
+                "for "
+                f"{host}.{words.wildcard_note(leaf, host)}"
+            )
+        yield finding(code, detail + more, evidence=EVIDENCE)
+
+
+@rule("tls/wrong-key-usage")
+def wrong_key_usage(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """The extended key usage of the leaf, or of an authority above it, leaves servers out."""
+    for each in served(handshakes):
+        wrong = [error.subject for error, _ in each.path_errors(INVALID_PURPOSE)]
+        usages = each.leaf.extended_key_usages
+        if not wrong and usages and not {SERVER_AUTH, ANY_USAGE} & set(usages):
+            wrong = [each.leaf.subject]
+        if wrong and not each.is_default:
+            yield finding(
+                "tls/wrong-key-usage",
+                f"In the chain that {endpoint.address} serves, {words.listed(wrong)} may not be used for "
+                "servers: the "
+                f"extended key usage does not list server authentication ({SERVER_AUTH}). docker says: x509: "
+                f"certificate specifies an incompatible key usage.{each.where}",
+                evidence=EVIDENCE,
+            )
+
+
+@rule("tls/weak-key")
+def weak_key(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """A key in the chain is shorter than what is thought safe."""
+    for each in served(handshakes):
+        weak = [
+            f"{certificate.subject} ({certificate.key_type} {certificate.key_bits} bits)"
+            for certificate in (each.leaf, *each.ancestors)
+            if _is_weak(certificate)
+        ]
+        if weak:
+            yield finding(
+                "tls/weak-key",
+                f"In the chain that {endpoint.address} serves, these keys are too short: "
+                f"{words.listed(weak)}. Go's "
+                "clients take RSA keys from 1024 bits on, OpenSSL at its usual level and FIPS systems want "
+                f"{SMALLEST_RSA_KEY}.{each.where}",
+                evidence=EVIDENCE,
+            )
+
+
+def _is_weak(certificate: ServedCertificate) -> bool:
+    smallest = {"RSA": SMALLEST_RSA_KEY, "EC": SMALLEST_EC_KEY, "DSA": 1 << 20}.get(certificate.key_type, 0)
+    return 0 < certificate.key_bits < smallest
+
+
+@rule("tls/weak-signature")
+def weak_signature(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """A certificate that is verified by its signature has one that can be forged."""
+    for each in served(handshakes):
+        weak = [
+            f"{certificate.subject} ({certificate.signature_hash})"
+            for certificate in (each.leaf, *each.ancestors)
+            if not certificate.self_signed and certificate.signature_hash in WEAK_HASHES
+        ]
+        if weak:
+            yield finding(
+                "tls/weak-signature",
+                f"In the chain that {endpoint.address} serves, these certificates are signed with a broken "
+                "hash: "
+                f"{words.listed(weak)}. Clients built with Go 1.18 or newer (docker 23 and newer) refuse "
+                "them: x509: "
+                f"cannot verify signature: insecure algorithm.{each.where}",
+                evidence=EVIDENCE,
+            )
+
+
+@rule("tls/chain-order")
+def chain_order(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """Certificates stand in the wrong place, or belong to no path."""
+    for each in served(handshakes):
+        if each.is_default or each.leaf.problem is not None:
+            continue
+        parts = []
+        if each.out_of_order:
+            names = words.listed(certificate.subject for certificate in each.out_of_order)
+            parts.append(f"stand before the certificate that they signed: {names}")
+        if each.strangers:
+            names = words.listed(certificate.subject for certificate in each.strangers)
+            parts.append(f"have no part in the path of the server's certificate: {names}")
+        if parts:
+            order = " > ".join(certificate.subject for certificate in each.handshake.chain[:8])
+            yield finding(
+                "tls/chain-order",
+                f"Of the {words.count(len(each.handshake.chain), 'certificate')} that {endpoint.address} "
+                "sends, these "
+                f"{'; these '.join(parts)}. Sent: {order}.{each.where}",
+                evidence=EVIDENCE,
+            )
+
+
+@rule("tls/trust-differs")
+def trust_differs(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """One client of this host accepts the chain, and another, with files of its own, rejects it."""
+    for each in served(handshakes):
+        verifications = each.handshake.verifications
+        accepting = [one for one in verifications if one.accepted]
+        rejecting = [one for one in verifications if not one.accepted]
+        if not accepting or not rejecting or each.is_default:
+            continue
+
+        def clients(names: Sequence[str]) -> str:
+            return words.listed(_CLIENTS.get(name, name) for name in names)
+
+        refusal = "; ".join(
+            f"{_CLIENTS.get(one.context.name, one.context.name)} with {words.trusted(one.context)}: "
+            f"{one.errors[0].name.replace('-', ' ')}"
+            for one in rejecting
+        )
+        yield finding(
+            "tls/trust-differs",
+            f"The chain that {endpoint.address} serves is accepted by "
+            f"{clients([one.context.name for one in accepting])}"
+            f" on this host and rejected by {clients([one.context.name for one in rejecting])}. Rejected: "
+            f"{refusal}.{each.where}",
+            evidence=EVIDENCE,
+        )
+
+
+_CLIENTS = {
+    "docker": "docker",
+    "containers": "podman, skopeo and CRI-O",
+    "containerd": "containerd",
+    "system": "programs that use the system's store alone",
+    "given": "a client with the given authorities",
+}
+
+
+@rule("tls/legacy-protocol")
+def legacy_protocol(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """A handshake comes about with TLS 1.1 or older alone."""
+    old = [each for each in handshakes.handshakes if each.protocol in LEGACY_PROTOCOLS]
+    if old and old[0].usual_failure is not None:
+        yield finding(
+            "tls/legacy-protocol",
+            f"{endpoint.address} ({words.listed(each.address for each in old)}) refuses TLS 1.2 and 1.3 "
+            f"({_reason(old[0].usual_failure)}) and goes on with {old[0].protocol} and {old[0].cipher} "
+            "where that is "
+            "offered. docker, containerd and podman offer nothing below TLS 1.2.",
+            evidence=EVIDENCE,
+        )
+
+
+@rule("tls/client-certificate-required")
+def client_certificate_required(
+    endpoint: Endpoint, handshakes: Handshakes, ping: Ping | None
+) -> Iterator[Draft]:
+    """The server asks for a client certificate and does not go on without one that it accepts."""
+    asked = [each for each in handshakes.handshakes if each.client_certificate_requested]
+    refused = [each for each in asked if _refuses_client(each)]
+    answer = ping.answer if ping is not None else None
+    if refused:
+        seen = f"{refused[0].address} then ends the connection: {_reason(refused[0].failure)}."
+        first = refused[0]
+        alert = first.failure is not None and first.failure.kind is FailureKind.TLS_ALERT
+    elif (
+        asked
+        and answer is not None
+        and answer.status in _REFUSED_CLIENT_STATUSES
+        and _REFUSED_CLIENT.search(answer.body_excerpt)
+    ):
+        first, alert = asked[0], True
+        line = words.first_text(answer.body_excerpt, _REFUSED_CLIENT)
+        seen = f'The handshake succeeds, and then the answer is {answer.status} "{line}".'
+    else:
+        return
+    wanted = (
+        f" It wants one that was issued by {words.listed(first.client_authorities)}."
+        if first.client_authorities
+        else ""
+    )
+    if first.client_certificate is not None:
+        own = first.client_certificate
+        have = (
+            f"This host offered {own.subject}, issued by {own.issuer}, valid until "
+            f"{words.date(own.not_after)}, and the "
+            "server does not accept it."
+        )
+    elif first.client_certificate_problem is not None:
+        have = f"This host could not offer the one that it has: {first.client_certificate_problem}."
+    else:
+        have = "This host has none to offer for this registry."
+    yield finding(
+        "tls/client-certificate-required",
+        f"{endpoint.address} asks for a client certificate in the TLS handshake.{wanted} {have} {seen} The "
+        "message of "
+        "docker, remote error: tls: bad certificate, is about the client's certificate and not the "
+        "registry's.",
+        certainty=Certainty.PROVEN if alert else Certainty.LIKELY,
+        evidence=(*EVIDENCE, *((answer.exchange,) if answer is not None and not refused else ())),
+    )
+
+
+def _refuses_client(handshake: Handshake) -> bool:
+    failure = handshake.failure
+    if failure is None or not handshake.client_certificate_requested:
+        return False
+    if failure.kind is FailureKind.TLS_ALERT:
+        return failure.alert in _ABOUT_CLIENT_CERTIFICATE
+    return failure.kind in (FailureKind.CONNECTION_CLOSED, FailureKind.CONNECTION_RESET)
+
+
+@rule("tls/handshake-timeout")
+def handshake_timeout(endpoint: Endpoint, handshakes: Handshakes, settings: Settings) -> Iterator[Draft]:
+    """The connection opens, and the handshake is not finished in time."""
+    silent = [
+        each
+        for each in handshakes.handshakes
+        if each.failure is not None
+        and each.failure.kind is FailureKind.TLS_TIMEOUT
+        and each.protocol is None
+        and not _speaks_plain_http(each)
+    ]
+    if silent:
+        answering = [each.address for each in handshakes.handshakes if each.protocol is not None]
+        yield finding(
+            "tls/handshake-timeout",
+            f"{endpoint.address} ({words.listed(each.address for each in silent)}) accepts the connection "
+            "and does not "
+            f"finish the TLS handshake within {settings.timeout:g} s; a request without TLS is not answered "
+            "either. docker says: net/http: TLS handshake timeout."
+            + (f" {words.listed(answering)} answers." if answering else ""),
+            evidence=EVIDENCE,
+        )
+
+
+@rule("tls/handshake-failed")
+def handshake_failed(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """The handshake ends for a reason that has no code of its own."""
+    seen: dict[str, list[str]] = {}
+    for each in handshakes.handshakes:
+        why = _why_failed(each)
+        if why is not None:
+            seen.setdefault(why, []).append(each.address)
+    for why, addresses in seen.items():
+        fine = [each.address for each in handshakes.handshakes if _why_failed(each) is None and each.protocol]
+        yield finding(
+            "tls/handshake-failed",
+            f"The TLS handshake with {endpoint.address} ({words.listed(addresses)}) fails: {why}"
+            + (f" {words.listed(fine)} completes it." if fine else ""),
+            evidence=EVIDENCE,
+        )
+
+
+_HANDSHAKE_FAULTS = frozenset(
+    {
+        FailureKind.TLS_ALERT,
+        FailureKind.TLS_FAILURE,
+        FailureKind.TLS_NOT_SPOKEN,
+        FailureKind.CONNECTION_CLOSED,
+        FailureKind.CONNECTION_RESET,
+    }
+)
+
+
+def _why_failed(handshake: Handshake) -> str | None:
+    """Sentences that say why, or None where it did not fail or another rule says it."""
+    failure = handshake.failure
+    if failure is None:
+        if handshake.usual_failure is not None and handshake.protocol not in LEGACY_PROTOCOLS:
+            return (
+                f"with what Go's clients offer it is broken off ({_reason(handshake.usual_failure)}), and "
+                "only with "
+                f"other cipher suites it succeeds ({handshake.protocol}, {handshake.cipher}). docker, "
+                "podman and "
+                "containerd do not have that suite."
+            )
+        if handshake.chain and handshake.chain[0].problem is not None:
+            return (
+                f"the certificate cannot be read in full ({handshake.chain[0].problem}); Go's clients "
+                "refuse such a "
+                "certificate."
+            )
+        return None
+    if failure.kind not in _HANDSHAKE_FAULTS or _refuses_client(handshake) or _speaks_plain_http(handshake):
+        return None
+    if handshake.plaintext_excerpt:
+        return (
+            f"the answer to the TLS greeting is no TLS and no HTTP either, it begins with "
+            f'"{words.first_line(handshake.plaintext_excerpt)}". Another service listens on this port.'
+        )
+    return f"{_reason(failure)}."
+
+
+def _reason(failure: Failure | None) -> str:
+    """What ended a handshake, the alert by name."""
+    if failure is None:
+        return "no reason was given"
+    if failure.alert is not None:
+        return f"alert {failure.alert}"
+    known = {
+        FailureKind.CONNECTION_CLOSED: "the server closes the connection without an alert",
+        FailureKind.CONNECTION_RESET: "the server resets the connection",
+    }
+    return known.get(failure.kind) or failure.exception or failure.message
