@@ -62,23 +62,27 @@ class NtpReading(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
 
 
-class NtpOrigin(StrEnum):
-    """Where the NTP servers that were asked are named."""
-
-    OPTION = "option"
-    """The caller named them (``--ntp-server``)."""
-    DAEMON = "daemon"
-    """A time daemon that runs here is configured to use them."""
-    FILE = "file"
-    """A time daemon's configuration names them and the daemon does not run."""
-
-
 class NtpReadings(Fact, frozen=True, kw_only=True):
-    """What each NTP server answered, all asked side by side."""
+    """What each NTP server answered, all asked side by side.
 
-    origin: NtpOrigin
+    Servers that the caller named (``--ntp-server``), or else those that a running time daemon of this host uses.
+    """
+
+    given: bool
+    """Whether the caller named them."""
     sources: tuple[str, ...] = ()
-    """The files that name the servers; empty for the option."""
+    """The daemon's files that name the servers."""
+    readings: tuple[NtpReading, ...] = ()
+
+
+class SpareNtpReadings(Fact, frozen=True, kw_only=True):
+    """What NTP servers answered that a file on this host names and nobody uses at present.
+
+    They are asked only where a ``Date`` differs from this host's clock, to decide which of the two is wrong.
+    """
+
+    sources: tuple[str, ...] = ()
+    """The files that name the servers."""
     readings: tuple[NtpReading, ...] = ()
 
 
