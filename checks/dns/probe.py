@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-from regdoctor.checks.dns.answers import about, addresses_of, by_nameserver, has_answered
-
 from regdoctor.api import (
     Addresses,
     Context,
@@ -27,6 +25,7 @@ from regdoctor.api import (
     side_by_side,
     tcp,
 )
+from regdoctor.checks.dns.answers import about, addresses_of, by_nameserver, has_answered
 
 DIRECT_BESIDE_PROXY = 2.0
 """Seconds for a direct look at a host that clients reach through a proxy: it must not hold up the run."""
@@ -46,7 +45,8 @@ def resolve(endpoint: Endpoint, context: Context) -> Addresses:
     timeout = context.deadline.step()
     if endpoint.proxy is not None:
         timeout = min(timeout, DIRECT_BESIDE_PROXY)
-    resolution = dns.resolve(endpoint.host, timeout, context.options.resolvers)
+    resolver = dns.shared_resolver(context.shared, context.lock, context.options.resolvers)
+    resolution = resolver.resolve(endpoint.host, timeout)
     return Addresses(
         host=endpoint.host,
         literal=resolution.literal,

@@ -4,16 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from regdoctor.checks.dns.answers import (
-    about,
-    addresses_of,
-    by_nameserver,
-    describe,
-    has_answered,
-    is_silent,
-    knows,
-)
-
 from regdoctor.api import (
     Addresses,
     Answer,
@@ -36,6 +26,15 @@ from regdoctor.api import (
     finding,
     resolver_files,
     rule,
+)
+from regdoctor.checks.dns.answers import (
+    about,
+    addresses_of,
+    by_nameserver,
+    describe,
+    has_answered,
+    is_silent,
+    knows,
 )
 
 SLOW = 2.0
@@ -74,7 +73,12 @@ def not_resolved(
     asked = f" Asked one by one: {table}." if table else ""
     positive = {server: each for server, each in said.items() if addresses_of(each) and has_answered(each)}
     negative = {server for server, each in said.items() if has_answered(each) and not addresses_of(each)}
-    if failure.kind is FailureKind.NAME_NOT_FOUND and not positive:
+    unsigned = answers is not None and any(
+        each.checking_disabled and knows(each) and each.addresses for each in answers.answers
+    )
+    if _broken_servers(said):
+        yield from _server_failure(host, said, asked, unsigned=unsigned)
+    elif failure.kind is FailureKind.NAME_NOT_FOUND and not positive:
         yield from _no_such_name(endpoint, configuration, asked)
     elif (
         failure.kind is FailureKind.NAME_NOT_FOUND
@@ -116,7 +120,7 @@ def not_resolved(
     elif negative:
         yield from _no_such_name(endpoint, configuration, asked)
     elif failure.kind in _UNDECIDED:
-        yield from _no_usable_nameserver(host, addresses, configuration, said, asked)
+        yield from _no_usable_nameserver(host, addresses, configuration, said, asked, unsigned=unsigned)
 
 
 def _no_such_name(
@@ -146,22 +150,15 @@ def _no_usable_nameserver(
     configuration: ResolverConfiguration | None,
     said: dict[str, tuple[NameserverAnswer, ...]],
     asked: str,
+    *,
+    unsigned: bool,
 ) -> Iterator[Draft]:
     kinds = {each.failure.kind for answer in said.values() for each in answer if each.failure is not None}
-    errors = sorted({each.rcode for answer in said.values() for each in answer if each.rcode is not None})
+    errors = any(each.rcode is not None for answer in said.values() for each in answer)
     problem = configuration.problem if configuration is not None else None
     facts = ("addresses", "resolver-configuration", "nameserver-answers")
-    if errors or FailureKind.RESOLVER_ANSWER_INVALID in kinds:
-        words = f"the error {' and '.join(errors)}" if errors else "a reply that cannot be read"
-        signed = any(each.checking_disabled and knows(each) for answer in said.values() for each in answer)
-        yield finding(
-            "dns/server-failure",
-            f"No nameserver gives a usable answer for {host}: {words}.{asked}",
-            fix=("the error goes away when DNSSEC validation is off (dig +cd): mend the zone's signatures",)
-            if signed
-            else (),
-            evidence=facts,
-        )
+    if errors:
+        yield from _server_failure(host, said, asked, unsigned=unsigned)
     elif problem is not None:
         yield finding(
             "dns/resolver-refused",
@@ -203,6 +200,39 @@ def _no_usable_nameserver(
         )
 
 
+def _broken_servers(said: dict[str, tuple[NameserverAnswer, ...]]) -> tuple[str, ...]:
+    """The nameservers that fail for one of the record types, where none gives a whole answer to both."""
+    if any(all(knows(each) for each in answer if not each.truncated) for answer in said.values()):
+        return ()
+    return tuple(server for server, answer in said.items() if any(_is_broken(each) for each in answer))
+
+
+def _is_broken(answer: NameserverAnswer) -> bool:
+    """Whether it is an error of the nameserver itself, or a reply that cannot be read.
+
+    REFUSED for one type only is none: nameservers without an upstream answer so for records that they lack.
+    """
+    if answer.failure is not None:
+        return answer.failure.kind is FailureKind.RESOLVER_ANSWER_INVALID
+    return answer.rcode in ("SERVFAIL", "FORMERR", "NOTIMP")
+
+
+def _server_failure(
+    host: str, said: dict[str, tuple[NameserverAnswer, ...]], asked: str, *, unsigned: bool
+) -> Iterator[Draft]:
+    every = [each for answer in said.values() for each in answer]
+    errors = sorted({each.rcode for each in every if each.rcode is not None and not knows(each)})
+    words = f"the error {_and(errors)}" if errors else "a reply that cannot be read"
+    yield finding(
+        "dns/server-failure",
+        f"The nameservers give no usable answer for {host}: {words}.{asked}",
+        fix=("the error goes away when DNSSEC validation is off (dig +cd): mend the zone's signatures",)
+        if unsigned
+        else (),
+        evidence=("addresses", "resolver-configuration", "nameserver-answers"),
+    )
+
+
 @rule("dns/server-failure")
 def broken_for_ipv4(
     endpoint: Endpoint, addresses: Addresses, answers: NameserverAnswers, connections: Connections | None
@@ -214,7 +244,7 @@ def broken_for_ipv4(
         return
     said = by_nameserver(about(answers.answers, endpoint.host))
     for each in said.values():
-        broken = [answer for answer in each if answer.record == "A" and not knows(answer)]
+        broken = [answer for answer in each if answer.record == "A" and _is_broken(answer)]
         if broken and any(answer.record == "AAAA" and answer.addresses for answer in each):
             yield finding(
                 "dns/server-failure",

@@ -35,7 +35,7 @@ DIRECT_BESIDE_PROXY = 1.5
 """Seconds for direct connections to a host that clients reach through a proxy: one repeated SYN fits in."""
 
 REPETITIONS = 2
-PAUSE = 0.1
+PAUSE = 0.03
 """Seconds between repetitions."""
 MOST_REPEATED = 8
 

@@ -14,7 +14,7 @@ import struct
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -42,6 +42,39 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     seconds: float
     failure: Failure | None = None
+
+
+class Resolver:
+    """Resolves names for one run: an address found once is not looked up again. Thread-safe.
+
+    :param nameservers: see :func:`resolve`.
+    """
+
+    def __init__(self, nameservers: Sequence[str] = ()) -> None:
+        self._nameservers = tuple(nameservers)
+        self._lock = threading.Lock()
+        self._found: dict[str, Resolution] = {}
+
+    def resolve(self, host: str, timeout: float) -> Resolution:
+        """See :func:`resolve`; failures are not kept."""
+        with self._lock:
+            known = self._found.get(host)
+        if known is not None:
+            return known
+        resolution = resolve(host, timeout, self._nameservers)
+        if resolution.addresses:
+            with self._lock:
+                self._found[host] = resolution
+        return resolution
+
+
+def shared_resolver(
+    shared: dict[str, Any], lock: threading.Lock, nameservers: Sequence[str] = ()
+) -> Resolver:
+    """The resolver of a run, which all its targets and probes share (``Context.shared``, ``Context.lock``)."""
+    with lock:
+        resolver: Resolver = shared.setdefault("resolver", Resolver(nameservers))
+        return resolver
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,7 +290,8 @@ def ask(
 
     for position, question in enumerate(questions):
         threading.Thread(target=run, args=(position, question), name="nameserver", daemon=True).start()
-    end = started + timeout
+    # A little more than the questions themselves have, so that they end by themselves.
+    end = started + timeout + 0.1
     with changed:
         while len(results) < len(questions) and (left := end - time.monotonic()) > 0:
             changed.wait(left)
@@ -276,7 +310,10 @@ def ask(
 def _one_is_complete(questions: Sequence[Question], results: dict[int, tuple[NameserverAnswer, ...]]) -> bool:
     for nameserver in {question.nameserver for question in questions}:
         own = [position for position, question in enumerate(questions) if question.nameserver == nameserver]
-        if all(position in results and results[position][-1].rcode in _ANSWERED for position in own):
+        if not all(position in results for position in own):
+            continue
+        last = [results[position][-1] for position in own]
+        if any(each.rcode in _ANSWERED and not each.truncated for each in last):
             return True
     return False
 

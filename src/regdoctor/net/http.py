@@ -22,12 +22,14 @@ from regdoctor import __version__
 from regdoctor.facts.base import Failure
 from regdoctor.facts.http import Answer
 from regdoctor.model import Exchange, Timings
+from regdoctor.net.dns import shared_resolver
 from regdoctor.producer import producer_of
 
 if TYPE_CHECKING:
     import httpcore
 
     from regdoctor.context import Deadline, Trace
+    from regdoctor.net.dns import Resolver
     from regdoctor.net.failures import Step
     from regdoctor.options import Options
     from regdoctor.secret import Secret
@@ -199,7 +201,7 @@ class Client:
             pool = None if fresh else pools.get(key)
         if pool is not None:
             return pool
-        backend = _Backend(address)
+        backend = _Backend(address, shared_resolver(self._shared, self._lock, self._options.resolvers))
         context = (
             self._tls_context(parts.hostname or "", origin, verify=verify)
             if parts.scheme == "https"
@@ -488,8 +490,9 @@ def _backend_types() -> tuple[type, type]:
     class Backend(httpcore.NetworkBackend):
         """Resolves with a bound, and tries the addresses of a name as Go's dialer does."""
 
-        def __init__(self, address: str | None) -> None:
+        def __init__(self, address: str | None, resolver: Resolver) -> None:
             self._address = address
+            self._resolver = resolver
             self._inner = httpcore.SyncBackend()
 
         def connect_tcp(
@@ -500,13 +503,11 @@ def _backend_types() -> tuple[type, type]:
             local_address: str | None = None,
             socket_options: Iterable[Any] | None = None,
         ) -> httpcore.NetworkStream:
-            from regdoctor.net.dns import resolve
-
             bound = _bounded(timeout) or 5.0
             end = time.monotonic() + bound
             addresses: tuple[str, ...] = (self._address,) if self._address else ()
             if not addresses:
-                resolution = resolve(host, bound)
+                resolution = self._resolver.resolve(host, bound)
                 if resolution.failure is not None:
                     raise NameNotResolved(resolution.failure)
                 addresses = resolution.addresses
@@ -520,9 +521,11 @@ def _backend_types() -> tuple[type, type]:
     return Backend, Stream
 
 
-def _Backend(address: str | None) -> httpcore.NetworkBackend:  # noqa: N802 - stands for the class made on demand
+def _Backend(  # noqa: N802 - stands for the class made on demand
+    address: str | None, resolver: Resolver
+) -> httpcore.NetworkBackend:
     backend, _stream = _backend_types()
-    made: httpcore.NetworkBackend = backend(address)
+    made: httpcore.NetworkBackend = backend(address, resolver)
     return made
 
 
