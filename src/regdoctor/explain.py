@@ -71,10 +71,11 @@ def explain(message: str, catalogue: Catalogue) -> Explanation:
             for code in asked
         )
         return Explanation(schema=SCHEMA, message=message, target=None, matches=matches)
-    target = find_target(message)
+    redacted = redact_text(message)
+    target = find_target(redacted)
     return Explanation(
         schema=SCHEMA,
-        message=redact_text(message),
+        message=redacted,
         target=target,
         matches=_matches(message, target, catalogue),
     )
@@ -93,10 +94,12 @@ def _matches(message: str, target: str | None, catalogue: Catalogue) -> tuple[Ex
     text = normalise(message)
     pushing = _PUSH.search(text) is not None
     pulling = not pushing and _PULL.search(text) is not None
+    hostless = target is not None and "://" not in target and not _names_its_host(f"{target}/")
 
-    def fits(match: Match) -> tuple[bool, int, bool]:
+    def fits(match: Match) -> tuple[bool, int, bool, bool]:
         about_push = match.code.area in _PUSH_AREAS
-        return (pulling and about_push, -match.weight, pushing and not about_push)
+        about_name = hostless and match.code.code == "image/host-missing"
+        return (pulling and about_push, -match.weight, not about_name, pushing and not about_push)
 
     ordered = sorted(found, key=fits)[:MAX_MATCHES]
     return tuple(
@@ -125,7 +128,7 @@ def _certainty(match: Match, best: Match) -> Certainty:
     return Certainty.LIKELY if alone else Certainty.POSSIBLE
 
 
-_FILES: Final = {
+_COMMANDS_BY_CODE: Final = {
     "auth/htpasswd-hash-unsupported": "regdoctor lint HTPASSWD-FILE",
     "auth/htpasswd-malformed": "regdoctor lint HTPASSWD-FILE",
     "auth/htpasswd-generated": "regdoctor lint HTPASSWD-FILE",
@@ -142,7 +145,7 @@ _FILES: Final = {
     "client/buildkit-separate": "regdoctor lint buildkitd.toml",
     "storage/stale-cache": "regdoctor check {target} --push",
 }
-_COMMANDS: Final = {
+_COMMANDS_BY_AREA: Final = {
     "push": "regdoctor check {target} --push",
     "proxyconf": "regdoctor check {target} --push --proxy-config FILE",
     "disk": "regdoctor check {target} --storage ROOT   # on the registry's host",
@@ -156,89 +159,101 @@ _COMMANDS: Final = {
 
 def _next(code: Code, target: str | None) -> str:
     """The command that settles it; what only the user knows is in capitals."""
-    command = _FILES.get(code.code) or _COMMANDS.get(code.area) or "regdoctor check {target}"
+    by_code, by_area = _COMMANDS_BY_CODE.get(code.code), _COMMANDS_BY_AREA.get(code.area)
+    command = by_code or by_area or "regdoctor check {target}"
     return command.format(target=shlex.quote(target) if target else "TARGET")
 
 
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?)(?::[0-9]{1,5})?"
-_QUOTE: Final = r"[\\\"'`“”]*"
+_QUOTE: Final = r"[\\\"'`“”]"
 _NAME: Final = r"[A-Za-z0-9][\w./:@+-]{0,1000}"
 
 _IMAGES: Final = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"failed to resolve (?:source metadata for|reference) {_QUOTE}({_NAME})",
-        rf"(?:[Ff]ailed to pull(?: and unpack)? image|[Pp]ulling image|pull image) {_QUOTE}({_NAME})",
+        rf"failed to resolve (?:source metadata for|reference) {_QUOTE}*({_NAME})",
+        rf"(?:[Ff]ailed to pull(?: and unpack)? image|[Pp]ulling image|pull image) {_QUOTE}+({_NAME})",
         rf"pull access denied for ({_NAME}?),",
         rf"manifest for ({_NAME}) not found",
         rf"docker://({_NAME})",
         rf"reading manifest \S+ in ({_NAME})",
         rf"push refers to (?:a )?repository \[({_NAME})\]",
-        rf"failed to push {_QUOTE}({_NAME})",
-        rf"Error response from daemon: (?:repository|No such image:?) {_QUOTE}({_NAME}) not found",
-        rf"no matching manifest for \S+ in the manifest list entries[^\n]*?image {_QUOTE}({_NAME})",
-        rf"docker (?:pull|push|run|image pull|image push)(?: -\S+)* ({_NAME})",
-        rf"(?:podman|nerdctl|crictl) (?:pull|push)(?: -\S+)* ({_NAME})",
+        rf"failed to push {_QUOTE}*({_NAME})",
+        rf"(?:docker|podman|nerdctl|crictl)(?: image)? (?:pull|push|run)(?: -\S+)* ({_NAME})",
     )
 )
 _REGISTRY_URL: Final = re.compile(
-    rf"https?://({_HOST})/v2/"
+    rf"(https?)://({_HOST})/v2/"
     r"(?:([a-z0-9][a-z0-9._/-]{0,254}?)/(manifests|blobs|tags)/([A-Za-z0-9_][\w.:-]{0,200})?)?"
 )
+_BARE_URL: Final = re.compile(rf"(https?)://({_HOST})(?:/v2)?/?(?![\w/:?.%@-])")
 _HOSTS: Final = tuple(
     re.compile(pattern)
     for pattern in (
         rf"pinging (?:container|docker) registry ({_HOST})",
-        rf"logging into {_QUOTE}({_HOST})",
-        rf"authenticating creds for {_QUOTE}({_HOST})",
+        rf"initiating layer upload to \S+ in ({_HOST})",
+        rf"(?:logging into|authenticating creds for) {_QUOTE}*({_HOST})",
         rf"(?:docker|podman|nerdctl|skopeo) login(?: -\S+(?: [^-\s]\S*)?)* ({_HOST})\s*$",
         rf"registry ({_HOST}) is blocked",
         rf"certificate is valid for [^\n]{{1,2000}}?, not ({_HOST})",
         rf"but wanted to match ({_HOST})",
         rf"cannot validate certificate for ({_HOST}) because",
-        rf"https?://({_HOST})(?:/v2)?/?(?=[\"'\s:]|$)",
-        rf"dial tcp: lookup ({_HOST})[ :]",
-        rf"dial tcp ({_HOST})",
     )
 )
+_CONNECTIONS: Final = (re.compile(rf"lookup ({_HOST})(?: on |: )"), re.compile(rf"dial tcp ({_HOST})"))
 _HUB_HOSTS: Final = frozenset({"registry-1.docker.io", "index.docker.io"})
-_NEVER_A_REGISTRY: Final = re.compile(r"proxyconnect tcp: dial tcp:? (?:lookup )?\S+")
+_OTHER_HOST: Final = re.compile(
+    r"proxyconnect tcp|[?&](?:scope|service|X-Amz-\w+|sig|Signature|Policy)=|traces export|starport-layer-bucket"
+)
+"""Signs that the address in a message is that of a proxy, token server, blob store or trace collector."""
 
 
 def find_target(message: str) -> str | None:
     """Return the image or registry that a message names, as ``regdoctor check`` takes it, or None.
 
-    A whole image reference is preferred to the host of a URL, and a registry's URL to a bare address.
+    A whole image reference is preferred to the host of a URL, and a registry's URL to a bare address. A bare
+    address is not taken where it may be that of another host on the way.
     """
-    message = _NEVER_A_REGISTRY.sub(" ", message[:MAX_MESSAGE])
-    return next((each for each in _candidates(message) if _is_target(each)), None)
+    return next((each for each in _candidates(message[:MAX_MESSAGE]) if _is_target(each)), None)
 
 
 def _candidates(message: str) -> Iterator[str]:
-    named = [match[1] for pattern in _IMAGES for match in pattern.finditer(message)]
-    images = [_trim(name) for name in named]
-    addressed = [_image_of(match) for match in _REGISTRY_URL.finditer(message) if match[2]]
+    images = [_trim(match[1]) for pattern in _IMAGES for match in pattern.finditer(message)]
+    urls = list(_REGISTRY_URL.finditer(message))
     yield from (image for image in images if _names_its_host(image))
-    yield from addressed
+    yield from (_image_of(url) for url in urls if url[3])
     yield from images
-    yield from (match[1] for match in _REGISTRY_URL.finditer(message))
+    yield from (_registry(url[1], url[2]) for url in (*urls, *_BARE_URL.finditer(message)))
     for pattern in _HOSTS:
-        yield from (match[1] for match in pattern.finditer(message))
+        yield from (_registry("https", match[1]) for match in pattern.finditer(message))
+    if _OTHER_HOST.search(message) is None:
+        for pattern in _CONNECTIONS:
+            yield from (_registry("https", match[1]) for match in pattern.finditer(message))
 
 
 def _trim(name: str) -> str:
     return name.rstrip(".,;:/@+-")
 
 
-def _image_of(match: re.Match[str]) -> str:
-    host = "docker.io" if match[1].lower() in _HUB_HOSTS else match[1]
-    reference = _trim(match[4] or "")
-    if match[3] != "manifests" or not reference:
-        return f"{host}/{match[2]}"
-    return f"{host}/{match[2]}{'@' if ':' in reference else ':'}{reference}"
+def _registry(scheme: str, host: str) -> str:
+    """A single label would be read as an image of Docker Hub, so it keeps its scheme."""
+    return host if _names_its_host(f"{host}/") else f"{scheme}://{host}"
+
+
+def _image_of(url: re.Match[str]) -> str:
+    scheme, host, name, kind, reference = url.groups()
+    if host.lower() in _HUB_HOSTS:
+        host = "docker.io"
+    elif not _names_its_host(f"{host}/"):
+        host = f"{host}:{443 if scheme == 'https' else 80}"
+    reference = _trim(reference or "")
+    if kind != "manifests" or not reference:
+        return f"{host}/{name}"
+    return f"{host}/{name}{'@' if ':' in reference else ':'}{reference}"
 
 
 def _names_its_host(image: str) -> bool:
+    """Whether the part before the first slash is a host for docker, so that Docker Hub is not meant."""
     first, slash, _ = image.partition("/")
     return bool(slash) and ("." in first or ":" in first or first == "localhost")
 

@@ -9,9 +9,9 @@ anywhere in the message.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from regdoctor.model import Severity
 
@@ -24,6 +24,7 @@ MAX_MESSAGE: Final = 64 * 1024
 MAX_GAP: Final = 600
 """Characters that ``…`` may stand for: an upload URL with its state fits in."""
 
+_MAX_STARTS: Final = 1000
 _MAX_PLACES: Final = 50
 _SEVERITIES: Final = tuple(Severity)
 _ESCAPES: Final = {"\\u003c": "<", "\\u003e": ">", "\\u0026": "&", "\\u0027": "'", "\\u0022": '"'}
@@ -33,21 +34,11 @@ _QUOTES: Final = re.compile(r"\\*[\"'`‘’‚‛“”„‟«»´]")
 _SPACE: Final = re.compile(r"\s+")
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a symptom stands in the normalised message, and how many of its characters are fixed."""
+class Place(NamedTuple):
+    """Where a symptom begins and ends in the normalised message."""
 
     start: int
     end: int
-    weight: int
-
-    def lies_within(self, other: Place) -> bool:
-        """Whether the other is the longer text around this one."""
-        return (
-            other.start <= self.start
-            and self.end <= other.end
-            and other.end - other.start > self.end - self.start
-        )
 
 
 @dataclass(frozen=True)
@@ -95,16 +86,15 @@ class SymptomIndex:
         that most of the others explain, then those of which the words are most typical.
         """
         text = normalise(message)
-        found = {words: tuple(_places(text, segments)) for words, segments in self._segments.items()}
-        places = {words: at for words, at in found.items() if at}
-        longest = [place for at in places.values() for place in at]
+        places = {words: _places(text, segments) for words, segments in self._segments.items()}
+        inner = _inner({place for at in places.values() for place in at})
         best: dict[str, tuple[tuple[int, int], str, str]] = {}
         for words, at in places.items():
-            weights = [place.weight for place in at if not any(place.lies_within(other) for other in longest)]
-            if not weights:
+            if not set(at) - inner:
                 continue
+            weight = sum(len(segment.strip()) for segment in self._segments[words])
             for code, position, symptom in self._codes[words]:
-                rank = (-max(weights), position)
+                rank = (-weight, position)
                 if code.code not in best or rank < best[code.code][0]:
                     best[code.code] = (rank, words, symptom)
         matches = [
@@ -121,35 +111,51 @@ class SymptomIndex:
             return (weight, gravity, -breadth, position, self._rung(code.area), code.code)
 
         return tuple(
-            Match(code=code, symptom=symptom, weight=-rank[0], shared_by=len(self._codes[words]))
+            Match(code=code, symptom=symptom, weight=-rank[0], shared_by=self._sharers(words))
             for code, rank, words, symptom in sorted(matches, key=order)
         )
 
     def _codes_of(self, words: str, code: str) -> Code:
         return next(each for each, _, _ in self._codes[words] if each.code == code)
 
+    def _sharers(self, words: str) -> int:
+        return len({code.code for code, _, _ in self._codes[words]})
+
     def _rung(self, area: str) -> int:
         return self._order.index(area) if area in self._order else len(self._order)
 
 
-def _places(text: str, segments: Sequence[str]) -> Iterator[Place]:
+def _places(text: str, segments: Sequence[str]) -> tuple[Place, ...]:
     """Where the segments stand one after the other, with at most ``MAX_GAP`` characters between two."""
     first, *others = segments
-    weight = sum(len(segment.strip()) for segment in segments)
+    found: list[Place] = []
     start = -1
-    for _ in range(_MAX_PLACES):
+    for _ in range(_MAX_STARTS):
         start = text.find(first, start + 1)
-        if start < 0:
-            return
+        if start < 0 or len(found) == _MAX_PLACES:
+            break
         end = start + len(first)
         for segment in others:
-            at = text.find(segment, end, end + MAX_GAP + len(segment))
+            shared = text[end - 1 : end] == segment[:1] == " "
+            at = text.find(segment, end - shared, end + MAX_GAP + len(segment))
             if at < 0:
                 break
             end = at + len(segment)
         else:
             if _stands_alone(text, start, end):
-                yield Place(start, end, weight)
+                found.append(Place(start, end))
+    return tuple(found)
+
+
+def _inner(places: Iterable[Place]) -> frozenset[Place]:
+    """The places that lie within a longer one."""
+    inner = set()
+    furthest = -1
+    for place in sorted(places, key=lambda place: (place.start, -place.end)):
+        if place.end <= furthest:
+            inner.add(place)
+        furthest = max(furthest, place.end)
+    return frozenset(inner)
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
