@@ -91,6 +91,7 @@ from regdoctor.facts.tls import (
     Verification,
     VerificationError,
 )
+from regdoctor.facts.trust import TrustFile, TrustFolder, TrustFolders
 
 __all__ = [
     "Addresses",
@@ -160,6 +161,9 @@ __all__ = [
     "TokenService",
     "TokenSettings",
     "TrustContext",
+    "TrustFile",
+    "TrustFolder",
+    "TrustFolders",
     "Verification",
     "VerificationError",
     "fact_name",

@@ -35,6 +35,10 @@ SYSTEM_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 _FILE_LIMIT = 8 * 1024 * 1024
 _FOLDER_LIMIT = 4096
 
+_MOST_FOLDERS = 200
+_MOST_FILES = 50
+_TRUST_SUFFIXES = frozenset({".crt", ".cert", ".key", ".pem", ".cer", ".ca"})
+
 _KEY = "trust stores"
 
 
@@ -102,7 +106,7 @@ def _read_system(bundles: tuple[str, ...], folders: tuple[str, ...]) -> Authorit
     found: dict[bytes, None] = {}
     paths = []
     for bundle in bundles:
-        content = _content(Path(bundle))
+        content = read_small(Path(bundle))
         if content is not None:
             paths.append(bundle)
             found.update(dict.fromkeys(pem_certificates(content)))
@@ -124,13 +128,13 @@ def _folder_certificates(folder: str, without: list[str]) -> list[bytes]:
                 path = Path(entry.path)
                 if entry.path in without or (entry.is_symlink() and "/" not in str(path.readlink())):
                     continue
-                found.extend(pem_certificates(_content(path) or b""))
+                found.extend(pem_certificates(read_small(path) or b""))
     except OSError:
         return found
     return found
 
 
-def _content(path: Path) -> bytes | None:
+def read_small(path: Path) -> bytes | None:
     """The content of a regular file of reasonable size, or None where it cannot be read."""
     try:
         # A pipe would block the opening, a device never end.
@@ -148,7 +152,7 @@ def read_authorities(files: tuple[Path, ...]) -> tuple[Authorities, str | None]:
     found: dict[bytes, None] = {}
     problem = None
     for path in files:
-        content = _content(path)
+        content = read_small(path)
         certificates = pem_certificates(content or b"")
         if not certificates and problem is None:
             problem = f"{path} cannot be read" if content is None else f"{path} holds no PEM certificate"
@@ -271,7 +275,7 @@ def _underscored(name: str) -> str | None:
 
 def _hosts_toml_authorities(folder: Path) -> tuple[Path, ...] | None:
     """The files that ``ca`` keys of a ``hosts.toml`` name; None without one that can be parsed."""
-    content = _content(folder / "hosts.toml")
+    content = read_small(folder / "hosts.toml")
     if content is None:
         return None
     try:
@@ -304,3 +308,81 @@ def _pairs(folder: Path | None, options: Options) -> tuple[ClientPair, ...]:
         for cert in files_with(folder, ".cert")
         if cert.with_suffix(".key").is_file()
     )
+
+
+@dataclass(frozen=True)
+class ListedFolder:
+    """A folder below a root of trust folders, with its certificate and key files by name."""
+
+    path: Path
+    client: str
+    used: bool
+    files: tuple[Path, ...]
+    problem: str | None = None
+
+
+def list_folders(
+    options: Options, names: Sequence[str], home: Path
+) -> tuple[tuple[Path, ...], list[ListedFolder]]:
+    """The folders that clients look into for a registry, and every folder below their roots that has files.
+
+    Where ``--certs-dir`` is given, only what lies there counts.
+
+    :param names: what the registry's folder may be called, see :func:`folder_names`.
+    """
+    roots = (
+        [("given", options.certs_dir)]
+        if options.certs_dir is not None
+        else [
+            *(("docker", root) for root in docker_roots(home)),
+            *(("containers", root) for root in containers_roots(home)),
+            *(("containerd", root) for root in containerd_roots(options)),
+        ]
+    )
+    expected: list[Path] = []
+    found: list[ListedFolder] = []
+    for client, root in roots:
+        wanted = [root / name for name in _names_for(client, names)]
+        expected.extend(wanted[:1])
+        own = next((folder for folder in wanted if _is_folder(folder)), None)
+        if client == "given" and own is None:
+            own = root
+        if any(folder.used and folder.client == client for folder in found):
+            # Only the first root that has a folder for the registry counts.
+            own = None
+        for folder in (root, *_mistyped(root), *_subfolders(root)):
+            files, problem = _trust_files(folder)
+            if files or problem:
+                found.append(ListedFolder(folder, client, folder == own, files, problem))
+    return tuple(expected), found
+
+
+def _names_for(client: str, names: Sequence[str]) -> list[str]:
+    if client != "containerd":
+        return list(names)
+    return [*(each for name in names for each in (_underscored(name), name) if each), "_default"]
+
+
+def _mistyped(root: Path) -> tuple[Path, ...]:
+    """The folder beside the root that is called ``cert.d``, a usual slip."""
+    return tuple(path for path in (root.with_name("cert.d"),) if root.name == "certs.d" and _is_folder(path))
+
+
+def _subfolders(root: Path) -> tuple[Path, ...]:
+    found: list[Path] = []
+    for parent in (root, *_mistyped(root)):
+        try:
+            found.extend(sorted(path for path in parent.iterdir() if _is_folder(path))[:_MOST_FOLDERS])
+        except OSError:
+            continue
+    return tuple(found)
+
+
+def _trust_files(folder: Path) -> tuple[tuple[Path, ...], str | None]:
+    try:
+        names = sorted(path for path in folder.iterdir() if path.suffix in _TRUST_SUFFIXES)
+    except FileNotFoundError:
+        return (), None
+    except OSError as error:
+        return (), f"{folder} cannot be listed: {error.strerror}"
+    return tuple(path for path in names[:_MOST_FILES] if not _is_folder(path)), None
