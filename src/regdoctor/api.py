@@ -16,7 +16,7 @@ from regdoctor import certificates, facts, oci
 from regdoctor.context import Context, Deadline, DeadlineExceeded
 from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of this interface
 from regdoctor.facts import __all__ as _facts
-from regdoctor.host import proxies, time_daemons, trust
+from regdoctor.host import docker_config, proxies, time_daemons, token_settings, trust
 from regdoctor.model import Certainty, Severity
 from regdoctor.net import (
     dns,
@@ -74,6 +74,7 @@ __all__ = [
     "challenges",
     "digests",
     "dns",
+    "docker_config",
     "errors",
     "facts",
     "failures",
@@ -95,6 +96,7 @@ __all__ = [
     "tls",
     "token_requests",
     "token_server",
+    "token_settings",
     "tokens",
     "trust",
     "tunnel",

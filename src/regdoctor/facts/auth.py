@@ -205,6 +205,8 @@ class Refusal(Fact, frozen=True, kw_only=True):
     malformed: Answer | None = None
     """The answer to a Bearer token that is none, where the refusal does not say whether the real one came."""
     malformed_challenges: tuple[Challenge, ...] = ()
+    anonymous: Answer | None = None
+    """The answer to the same request as ``malformed`` without any ``Authorization``."""
     wider: TokenExchange | None = None
     """A token asked for more actions, and for a repository of a random name beside the wanted one."""
     control: str | None = None

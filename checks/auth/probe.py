@@ -1,0 +1,428 @@
+"""Finds out what the registry asks for, gets the access for it, and asks on where it is refused."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from urllib.parse import urlsplit
+
+from regdoctor.api import (
+    Answer,
+    Blocked,
+    Challenges,
+    Context,
+    CredentialKind,
+    Credentials,
+    Endpoint,
+    Failure,
+    FailureKind,
+    ManifestLook,
+    NotApplicable,
+    Ping,
+    PullAuthorization,
+    Refusal,
+    Response,
+    Role,
+    Scope,
+    Secret,
+    Target,
+    TokenExchange,
+    TokenService,
+    TokenSettings,
+    challenges,
+    docker_config,
+    probe,
+    scopes,
+    token_requests,
+    token_server,
+    token_settings,
+    tokens,
+)
+
+_MAY_BE_THE_SCHEME = frozenset(
+    {
+        FailureKind.TLS_NOT_SPOKEN,
+        FailureKind.TLS_FAILURE,
+        FailureKind.CONNECTION_CLOSED,
+        FailureKind.CONNECTION_RESET,
+        FailureKind.CONNECTION_REFUSED,
+        FailureKind.RESPONSE_MALFORMED,
+    }
+)
+"""Ways in which a request ends that was made with the wrong scheme."""
+_TLS_PORT = re.compile(r"http request.{0,20}to .{0,10}https|plain http", re.IGNORECASE)
+_MANIFEST_TYPES = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+
+
+@probe
+def read_challenges(endpoint: Endpoint, target: Target, ping: Ping, context: Context) -> Challenges:
+    """Reads the challenge of ``/v2/``; where that is open, looks below a repository as well.
+
+    Registries and proxies that protect only a part of the paths are asked anonymously there, as docker would
+    after an open ``/v2/``.
+    """
+    answer = _registry_answer(endpoint, ping)
+    if answer.status == 401:
+        return _challenges(answer, answer, repository=None)
+    repository = ping.control or _look_below(endpoint, target, context)
+    asking = repository if repository is not None and repository.status == 401 else answer
+    return _challenges(answer, asking, repository=repository)
+
+
+def _registry_answer(endpoint: Endpoint, ping: Ping) -> Answer:
+    if not ping.trusted:
+        raise Blocked(f"clients do not trust the certificate of {endpoint.address}")
+    if ping.answer is None:
+        why = ping.failure.message if ping.failure is not None else "no answer came"
+        raise Blocked(f"{endpoint.address} gave no answer at /v2/: {why}")
+    if ping.redirect_problem is not None or ping.answer.status not in (200, 401):
+        raise Blocked(f"{endpoint.address} answered {ping.answer.status} at /v2/, where clients stop")
+    if ping.control is not None and ping.control.status == 200:
+        raise NotApplicable(f"what answers at {endpoint.address} is no registry")
+    return ping.answer
+
+
+def _look_below(endpoint: Endpoint, target: Target, context: Context) -> Answer | None:
+    """The anonymous answer for the wanted manifest, or for a repository of a random name."""
+    if target.reference is not None:
+        url = f"{endpoint.url}/v2/{target.repository}/manifests/{target.reference.reference}"
+        for method in ("HEAD", "GET"):
+            response = context.http.request(
+                method, url, headers=[("Accept", _MANIFEST_TYPES)], proxy=endpoint.proxy
+            )
+            if isinstance(response, Failure) or response.answer.status not in (405, 501):
+                break
+    else:
+        url = f"{endpoint.url}/v2/{_random_name()}/tags/list"
+        response = context.http.request("GET", url, proxy=endpoint.proxy)
+    return None if isinstance(response, Failure) else response.answer
+
+
+def _random_name() -> str:
+    """A repository name that nobody has."""
+    return f"regdoctor-{secrets.token_hex(8)}"
+
+
+def _challenges(ping: Answer, asking: Answer, *, repository: Answer | None) -> Challenges:
+    return Challenges(
+        answer=asking,
+        challenges=challenges.parse_challenges(asking.all_headers("www-authenticate"))
+        if asking.status == 401
+        else (),
+        at_ping=ping.status == 401,
+        ping_status=ping.status,
+        ping_exchange=ping.exchange,
+        repository=repository,
+    )
+
+
+@probe
+def name_token_server(endpoint: Endpoint, asked: Challenges, context: Context) -> TokenService:
+    """Reads from the Bearer challenge which token server clients are sent to."""
+    bearer = asked.of("bearer")
+    if bearer is None:
+        wants = "another kind of login" if asked.wanted else "no login"
+        raise NotApplicable(f"{endpoint.address} asks for {wants}")
+    url = asked.answer.url
+    problem = challenges.realm_syntax_problem(bearer.realm, url)
+    endpoints: tuple[Endpoint, ...] = ()
+    if problem is None and bearer.realm is not None:
+        try:
+            endpoints = (context.endpoint(role=Role.TOKEN_SERVER, url=bearer.realm),)
+        except ValueError as error:
+            problem = f"the realm cannot be used: {error}"
+    return TokenService(
+        endpoints=endpoints,
+        realm=bearer.realm,
+        service=bearer.service,
+        problem=problem,
+        downgrades=bearer.realm is not None and challenges.realm_downgrades(bearer.realm, url),
+    )
+
+
+@probe
+def look_up_credentials(target: Target, context: Context) -> Credentials:
+    """Takes the credentials that were given, else those that docker or podman would find."""
+    options = context.options
+    if options.username is not None:
+        found = Credentials(
+            key=target.domain,
+            kind=CredentialKind.PASSWORD,
+            username=options.username,
+            secret=options.password,
+            source="--username",
+        )
+    else:
+        found = docker_config.find_credentials(
+            target.domain,
+            environment=context.environment,
+            home=context.home,
+            repository=target.repository,
+            authfile=options.authfile,
+            helper_timeout=context.deadline.step(),
+        )
+    if found.secret is not None:
+        context.conceal(found.secret)
+    return found
+
+
+@probe
+def exchange_token(
+    target: Target, service: TokenService, credentials: Credentials, context: Context
+) -> TokenExchange:
+    """Asks the token server as docker and podman do: with credentials where there are any."""
+    if not service.endpoints:
+        raise Blocked(f"the registry names no usable token server: {service.problem}")
+    if credentials.kind is CredentialKind.REGISTRY_TOKEN:
+        raise NotApplicable("the stored credential is a token for the registry itself")
+    actions = ("pull", "push") if context.options.push else ("pull",)
+    asked = (scopes.repository_scope(target.repository, *actions),) if target.repository is not None else ()
+    return _exchange(service, credentials, asked, context)
+
+
+def _exchange(
+    service: TokenService, credentials: Credentials, asked: tuple[Scope, ...], context: Context
+) -> TokenExchange:
+    realm = service.realm or ""
+    if credentials.kind is CredentialKind.IDENTITY_TOKEN and credentials.secret is not None:
+        request = token_requests.refresh_request(realm, service.service, asked, credentials.secret)
+    else:
+        request = token_requests.token_request(
+            realm, service.service, asked, username=credentials.username, password=credentials.secret
+        )
+    seen = TokenExchange(
+        url=request.url,
+        method=request.method,
+        account=credentials.username if request.carries_credentials else None,
+        credential_sent=request.carries_credentials,
+        asked=asked,
+        request_bytes=request.size,
+    )
+    from msgspec.structs import replace
+
+    try:
+        response = token_server.ask(context.http, request, context.find_proxy)
+    except token_server.CredentialsWithheld as where:
+        return replace(
+            seen, withheld=str(where), credential_sent=False, other_scheme=_other_scheme(realm, context)
+        )
+    if isinstance(response, Failure):
+        other = _other_scheme(realm, context) if response.kind in _MAY_BE_THE_SCHEME else None
+        return replace(seen, failure=response, other_scheme=other)
+    if response.answer.status != 200:
+        other = _other_scheme(realm, context) if _speaks_tls_instead(response.answer) else None
+        return replace(seen, answer=response.answer, other_scheme=other)
+    return _with_token(seen, response, context)
+
+
+def _with_token(seen: TokenExchange, response: Response, context: Context) -> TokenExchange:
+    """Reads the token out of an answer with status 200."""
+    from msgspec.structs import replace
+
+    read = tokens.parse_token_response(response.body, response.answer.header("content-type"))
+    if read.token is None:
+        return replace(seen, answer=response.answer, problem=read.problem, html=read.looks_like_html)
+    context.conceal(read.token)
+    if read.refresh_token is not None:
+        context.conceal(read.refresh_token)
+    claims = tokens.decode_token(read.token)
+    granted = claims.access if claims.states_access else None
+    if granted is None and read.scope is not None:
+        granted = scopes.parse_scope(read.scope)
+    return replace(
+        seen,
+        answer=response.answer,
+        token=read.token,
+        claims=claims,
+        granted=granted,
+        expires_in=read.expires_in,
+    )
+
+
+def _speaks_tls_instead(answer: Answer) -> bool:
+    """Whether a plain request was answered with the 400 that TLS ports give (Go ``net/http``, nginx, Apache)."""
+    text = answer.body_excerpt.lower()
+    return (
+        answer.status == 400 and re.search(r"http request.{0,20}to .{0,10}https|plain http", text) is not None
+    )
+
+
+def _other_scheme(realm: str, context: Context) -> Answer | None:
+    """What the token server answers to an anonymous look with the other scheme."""
+    parts = urlsplit(realm)
+    url = parts._replace(scheme="http" if parts.scheme == "https" else "https", query="").geturl()
+    response = context.http.request("GET", url, proxy=context.find_proxy(url), verify=False)
+    if isinstance(response, Failure) or _speaks_tls_instead(response.answer):
+        return None
+    return response.answer
+
+
+@probe
+def authorize(
+    endpoint: Endpoint,
+    target: Target,
+    asked: Challenges,
+    credentials: Credentials,
+    service: TokenService | None,
+    exchange: TokenExchange | None,
+    context: Context,
+) -> PullAuthorization:
+    """Settles what later requests carry; a bare registry is asked at ``/v2/`` with it."""
+    if not asked.wanted:
+        return PullAuthorization(kind="none", header=None, username=None, answer=asked.answer)
+    if asked.of("bearer") is not None and (service is None or service.endpoints):
+        kind, header = "bearer", _bearer_header(endpoint, credentials, exchange)
+    elif asked.of("basic") is not None:
+        kind, header = "basic", _basic_header(endpoint, credentials)
+    else:
+        raise Blocked(f"{endpoint.address} asks for a login in a way that no client can answer")
+    granted = None
+    if exchange is not None and exchange.granted is not None and exchange.asked:
+        granted = scopes.covers(exchange.granted, exchange.asked)
+    context.conceal(header)
+    if not context.http.may_carry_credentials(endpoint.url):
+        raise Blocked(_withheld(endpoint.url))
+    answer = failure = None
+    if target.reference is None:
+        url = endpoint.url + "/v2/"
+        response = context.http.request("GET", url, authorization=header, proxy=endpoint.proxy)
+        if isinstance(response, Failure):
+            failure = response
+        else:
+            answer = response.answer
+    return PullAuthorization(
+        kind=kind,
+        header=header,
+        header_bytes=len(header.reveal()),
+        username=credentials.username,
+        scope_granted=granted,
+        answer=answer,
+        failure=failure,
+    )
+
+
+def _withheld(url: str) -> str:
+    return f"credentials are not sent over plain HTTP to {url} unless --plain-http says so"
+
+
+def _bearer_header(endpoint: Endpoint, credentials: Credentials, exchange: TokenExchange | None) -> Secret:
+    if credentials.kind is CredentialKind.REGISTRY_TOKEN and credentials.secret is not None:
+        return token_requests.bearer_authorization(credentials.secret)
+    if exchange is None:
+        raise Blocked(f"the token server of {endpoint.address} was not asked")
+    if exchange.token is not None:
+        return token_requests.bearer_authorization(exchange.token)
+    if exchange.withheld is not None:
+        raise Blocked(_withheld(exchange.withheld))
+    if exchange.failure is not None:
+        raise Blocked(f"the token server cannot be reached: {exchange.failure.message}")
+    if exchange.problem is not None:
+        raise Blocked(f"the token server gave no token: {exchange.problem}")
+    status = exchange.answer.status if exchange.answer is not None else "nothing"
+    if not exchange.credential_sent and status in (401, 403):
+        raise Blocked(f"the token server of {endpoint.address} gives nothing to anonymous clients")
+    raise Blocked(f"the token server of {endpoint.address} answered {status}")
+
+
+def _basic_header(endpoint: Endpoint, credentials: Credentials) -> Secret:
+    if credentials.kind is not CredentialKind.PASSWORD or not credentials.username or not credentials.secret:
+        raise Blocked(f"{endpoint.address} asks for user name and password, and there are none for it")
+    return token_requests.basic_authorization(credentials.username, credentials.secret)
+
+
+@probe
+def ask_on(
+    endpoint: Endpoint,
+    target: Target,
+    authorization: PullAuthorization,
+    credentials: Credentials,
+    service: TokenService | None,
+    exchange: TokenExchange | None,
+    manifest: ManifestLook | None,
+    context: Context,
+) -> Refusal:
+    """Where the access that was obtained is refused, puts the questions that tell the causes apart."""
+    answer = authorization.answer if target.reference is None else manifest.answer if manifest else None
+    if answer is None or answer.status not in (400, 401, 403, 414, 431):
+        raise NotApplicable("nothing was refused")
+    refused = challenges.parse_challenges(answer.all_headers("www-authenticate"))
+    seen = Refusal(answer=answer, challenges=refused)
+    if authorization.header is None:
+        return seen
+    if authorization.kind == "basic" and target.reference is not None and answer.status in (401, 403):
+        return _with_root(seen, endpoint, authorization.header, context)
+    if authorization.kind == "bearer" and answer.status == 401 and seen.error is None:
+        seen = _with_malformed(seen, endpoint, target, context)
+    if (
+        target.repository is not None
+        and service is not None
+        and exchange is not None
+        and exchange.token is not None
+        and answer.status in (401, 403)
+        and seen.error in (None, "insufficient_scope")
+    ):
+        seen = _with_wider(seen, target.repository, service, credentials, context)
+    return seen
+
+
+def _with_root(seen: Refusal, endpoint: Endpoint, header: Secret, context: Context) -> Refusal:
+    from msgspec.structs import replace
+
+    response = context.http.request("GET", endpoint.url + "/v2/", authorization=header, proxy=endpoint.proxy)
+    return seen if isinstance(response, Failure) else replace(seen, at_root=response.answer)
+
+
+def _with_malformed(seen: Refusal, endpoint: Endpoint, target: Target, context: Context) -> Refusal:
+    """The same request without a token, and with one that is none and so needs no protection."""
+    from msgspec.structs import replace
+
+    url = f"{endpoint.url}/v2/{target.repository or _random_name()}/tags/list"
+    anonymous = context.http.request("GET", url, proxy=endpoint.proxy)
+    malformed = context.http.request(
+        "GET", url, headers=[("Authorization", "Bearer regdoctor")], proxy=endpoint.proxy
+    )
+    if isinstance(anonymous, Failure) or isinstance(malformed, Failure):
+        return seen
+    return replace(
+        seen,
+        anonymous=anonymous.answer,
+        malformed=malformed.answer,
+        malformed_challenges=challenges.parse_challenges(malformed.answer.all_headers("www-authenticate")),
+    )
+
+
+def _with_wider(
+    seen: Refusal, repository: str, service: TokenService, credentials: Credentials, context: Context
+) -> Refusal:
+    """A token for more actions, and for a name that nobody has beside the wanted one.
+
+    A server that grants something else on the repository knows it; one that grants the made-up name keeps
+    the wanted one back on purpose. Asking for a token changes nothing.
+    """
+    from msgspec.structs import replace
+
+    parent, slash, _name = repository.rpartition("/")
+    control = f"{parent}{slash}{_random_name()}"
+    wanted = (scopes.repository_scope(repository, "pull", "push"), scopes.repository_scope(control, "pull"))
+    return replace(seen, wider=_exchange(service, credentials, wanted, context), control=control)
+
+
+@probe
+def read_configuration(context: Context) -> TokenSettings:
+    """Reads what the registry's own configuration says about tokens, where the caller has it."""
+    path = context.options.config
+    if path is None:
+        raise NotApplicable("no configuration of the registry was given (--config)")
+    variables = context.options.env_file
+    environment = token_settings.read_variables(variables) if variables is not None else {}
+    settings = token_settings.read_token_settings(path, environment)
+    if settings is None:
+        raise NotApplicable(f"{path} sets up no token server")
+    return settings
