@@ -18,7 +18,9 @@ $(VENV)/.developer: pyproject.toml setup.py | $(BIN)/python
 	@touch $@
 
 demo: .venv-demo/.installed-demo
-	.venv-demo/bin/regdoctor demo --html demo-report.html
+	.venv-demo/bin/regdoctor demo healthy
+	@echo
+	.venv-demo/bin/regdoctor demo expired-certificate --html demo-report.html; test $$? -eq 3
 
 .venv-demo/.installed-demo: pyproject.toml setup.py $(shell find src checks reports -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv-demo || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }

@@ -13,7 +13,7 @@ from tests.support.regdoctor_cli import assert_healthy, assert_single_root_cause
 )
 def test_a_fault_of_the_demo_is_the_single_root_cause(fault: Fault) -> None:
     with play(fault) as stage:
-        result = run_regdoctor("check", stage.target, *stage.arguments, stdin=stage.password)
+        result = run_regdoctor("check", stage.target, *stage.arguments)
 
     assert fault.code is not None
     assert_single_root_cause(result, fault.code)
@@ -21,4 +21,4 @@ def test_a_fault_of_the_demo_is_the_single_root_cause(fault: Fault) -> None:
 
 def test_the_healthy_registry_of_the_demo_is_healthy() -> None:
     with play(faults()["healthy"]) as stage:
-        assert_healthy(run_regdoctor("check", stage.target, *stage.arguments, stdin=stage.password))
+        assert_healthy(run_regdoctor("check", stage.target, *stage.arguments))

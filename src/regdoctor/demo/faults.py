@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import secrets
 import socket
 from collections.abc import Iterator, Mapping
@@ -45,7 +47,6 @@ class Stage:
 
     target: str
     arguments: tuple[str, ...]
-    password: str | None
 
 
 def faults() -> Mapping[str, Fault]:
@@ -141,18 +142,24 @@ def play(fault: Fault) -> Iterator[Stage]:
             behaviour = replace(behaviour, realm=f"https://localhost:{closed_port()}/token")
         with serve(behaviour, files, password) as (_host, served):
             port = served if fault.listening else closed_port()
-            arguments = list(fault.options)
+            registry = f"{fault.host}:{port}"
+            # The embedded registry is asked with its own credentials, never with those of whoever runs the demo.
+            authfile = folder / "config.json"
+            authfile.touch(mode=0o600)
+            given = password if fault.right_password else f"not-{password}"
+            authfile.write_text(_docker_config(registry, given if fault.logged_in else None))
+            arguments = ["--authfile", str(authfile), *fault.options]
             if files is not None and fault.trusted:
                 arguments += ["--cacert", str(files.authority)]
-            given = None
-            if behaviour.authentication != "none" and fault.logged_in:
-                arguments += ["--username", USER, "--password-stdin"]
-                given = password if fault.right_password else "not-" + password
-            yield Stage(
-                target=f"{fault.host}:{port}/{REPOSITORY}:{fault.tag}",
-                arguments=tuple(arguments),
-                password=given,
-            )
+            yield Stage(target=f"{registry}/{REPOSITORY}:{fault.tag}", arguments=tuple(arguments))
+
+
+def _docker_config(registry: str, password: str | None) -> str:
+    """The ``config.json`` of docker after a login, or without one."""
+    if password is None:
+        return json.dumps({"auths": {}})
+    entry = base64.b64encode(f"{USER}:{password}".encode()).decode()
+    return json.dumps({"auths": {registry: {"auth": entry}}})
 
 
 def closed_port() -> int:
