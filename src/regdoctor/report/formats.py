@@ -36,3 +36,12 @@ def renderer(name: str) -> Renderer:
     from importlib import import_module
 
     return cast("Renderer", import_module(MODULES[name]).render)
+
+
+def prepare(name: str) -> None:
+    """Imports a renderer with its libraries and compiles its template, so that rendering is quick later."""
+    from importlib import import_module
+
+    module = import_module(MODULES[name])
+    if hasattr(module, "prepare"):
+        module.prepare()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from regdoctor.report import layout
@@ -11,17 +12,23 @@ from regdoctor.report.escape import line, lines
 from regdoctor.report.templates import load
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from regdoctor.model import Report
     from regdoctor.report.options import RenderOptions
+
+
+@cache
+def prepare() -> Template:
+    """The compiled template: it takes longer to compile than to fill, so it can be made while probes run."""
+    names = {"layout": layout, "block": _block, "lines": lines, "indented": indented}
+    return load("report.html.j2", _safe, autoescape=True, **names)
 
 
 def render(report: Report, options: RenderOptions) -> bytes:
     """The report as UTF-8 HTML; exchanges and facts are folded away, whatever ``options.verbose`` says."""
     del options
-    template = load(
-        "report.html.j2", _safe, autoescape=True, layout=layout, block=_block, lines=lines, indented=indented
-    )
-    return template.render(report=report, diagnoses=layout.arrange(report)).encode("utf-8")
+    return prepare().render(report=report, diagnoses=layout.arrange(report)).encode("utf-8")
 
 
 def _safe(value: Any) -> Any:

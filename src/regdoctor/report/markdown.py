@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from regdoctor.report import layout
@@ -10,23 +11,34 @@ from regdoctor.report.escape import code_block, code_span, markdown
 from regdoctor.report.templates import Safe, escaping, load
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from regdoctor.model import Exchange, Report
     from regdoctor.report.options import RenderOptions
 
 
+@cache
+def prepare() -> Template:
+    """The compiled template: it takes longer to compile than to fill, so it can be made while probes run."""
+    return load(
+        "report.md.j2",
+        escaping(markdown),
+        autoescape=False,
+        layout=layout,
+        step=_step,
+        code=_code,
+        shell=_shell,
+        exchange_block=_exchange,
+        fact=_fact,
+    )
+
+
 def render(report: Report, options: RenderOptions) -> bytes:
     """The report as UTF-8 Markdown."""
-    names = {
-        "layout": layout,
-        "step": _step,
-        "code": _code,
-        "shell": _shell,
-        "exchange_block": _exchange,
-        "fact": _fact,
-    }
-    template = load("report.md.j2", escaping(markdown), autoescape=False, **names)
-    return template.render(report=report, diagnoses=layout.arrange(report), verbose=options.verbose).encode(
-        "utf-8"
+    return (
+        prepare()
+        .render(report=report, diagnoses=layout.arrange(report), verbose=options.verbose)
+        .encode("utf-8")
     )
 
 

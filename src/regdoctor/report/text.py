@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from regdoctor.model import Severity, Status, Verdict
 from regdoctor.report import layout
 from regdoctor.report.encode import indented
 from regdoctor.report.escape import line, lines, short
+from regdoctor.report.page import Page
 from regdoctor.report.templates import Safe, escaping, load
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from regdoctor.model import CheckResult, Exchange, Finding, Report
     from regdoctor.report.options import RenderOptions
 
-_STYLES: Final = {
-    "heading": "1",
-    "command": "36",
-    "quiet": "2",
-    Verdict.FAILING: "1;31",
-    Verdict.UNDETERMINED: "1;35",
-    Verdict.DEGRADED: "1;33",
-    Verdict.HEALTHY: "1;32",
-    Severity.ERROR: "31",
-    Severity.WARNING: "33",
-    Severity.INFO: "36",
-    Status.PASS: "32",
-    Status.INFO: "36",
-    Status.WARN: "33",
-    Status.FAIL: "31",
-    Status.SKIP: "2",
-    Status.ERROR: "35",
-}
 _VERDICT_SIGNS: Final = {
     Verdict.FAILING: "✗",
     Verdict.UNDETERMINED: "?",
@@ -54,90 +39,33 @@ _OPENING_LINES: Final = 5
 _LONGEST_TITLE: Final = 50
 
 
+@cache
+def prepare() -> Template:
+    """The compiled template: it takes longer to compile than to fill, so it can be made while probes run."""
+    return load("report.txt.j2", escaping(line), autoescape=False, layout=layout)
+
+
 def render(report: Report, options: RenderOptions) -> bytes:
     """The report as UTF-8 text, wrapped at ``options.width`` columns; commands and URLs are never broken."""
-    page = _Page(options)
-    template = load("report.txt.j2", escaping(line), autoescape=False, page=page, layout=layout)
-    return template.render(report=report, diagnoses=layout.arrange(report), verbose=options.verbose).encode(
-        "utf-8"
+    return (
+        prepare()
+        .render(
+            page=_ReportPage(options),
+            report=report,
+            diagnoses=layout.arrange(report),
+            verbose=options.verbose,
+        )
+        .encode("utf-8")
     )
 
 
-class _Page:
+class _ReportPage(Page):
     """Lays out the parts of the report."""
-
-    def __init__(self, options: RenderOptions) -> None:
-        self._width = options.width
-        self._colour = options.colour
-
-    def styled(self, text: str, style: object) -> Safe:
-        """The text in a style, where colour is wanted."""
-        safe = text if isinstance(text, Safe) else line(text)
-        code = _STYLES.get(style) if self._colour else None  # type: ignore[call-overload]
-        return Safe(f"\x1b[{code}m{safe}\x1b[0m" if code and safe else safe)
-
-    def _wrapped(self, text: str, first: str, rest: str) -> list[str]:
-        return textwrap.wrap(
-            line(text),
-            width=self._width,
-            initial_indent=first,
-            subsequent_indent=rest,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-
-    def prose(self, text: str, indent: int = 2) -> Safe:
-        """A paragraph."""
-        blanks = " " * indent
-        return Safe("\n".join(self._wrapped(text, blanks, blanks)))
-
-    def item(self, label: str, text: str, style: object = None, indent: int = 2) -> Safe:
-        """A paragraph that begins with a label and hangs behind it."""
-        first = f"{' ' * indent}{line(label)} "
-        wrapped = self._wrapped(text, first, " " * len(first)) or [first.rstrip()]
-        coloured = f"{' ' * indent}{self.styled(label, style)} "
-        return Safe("\n".join([coloured + wrapped[0][len(first) :], *wrapped[1:]]))
-
-    def command(self, text: str, indent: int = 2) -> Safe:
-        """A command on a line of its own, never broken."""
-        return Safe(" " * indent + self.styled(text, "command"))
-
-    def _step(self, text: str, first: str) -> list[str]:
-        """What to do; a command in it that does not fit stays whole on its own line."""
-        rest = " " * len(first)
-        whole = line(text)
-        if len(first) + len(whole) <= self._width:
-            return [first + whole]
-        prose, command, remark = layout.split_command(whole)
-        if command is None:
-            return self._wrapped(whole, first, rest)
-        intro = self._wrapped(f"{prose}:", first, rest) if prose else []
-        command_line = (rest if prose else first) + self.styled(command, "command")
-        return [*intro, command_line, *(self._wrapped(remark, rest, rest) if remark else [])]
-
-    def steps(self, fixes: Sequence[str], indent: int = 2) -> Safe:
-        """The steps of a remedy, numbered."""
-        width = len(str(len(fixes)))
-        return Safe(
-            "\n".join(
-                each
-                for number, fix in enumerate(fixes, start=1)
-                for each in self._step(fix, f"{' ' * indent}{number:>{width}}. ")
-            )
-        )
-
-    def heading(self, text: str) -> Safe:
-        """A section's heading."""
-        return Safe("\n".join(self.styled(each, "heading") for each in self._wrapped(text, "", "  ")))
-
-    def rule(self) -> Safe:
-        """A line between targets."""
-        return self.styled("─" * self._width, "quiet")
 
     def banner(self, verdict: Verdict, name: str, text: str) -> Safe:
         """The verdict in capitals, and what it is about."""
         word = verdict.value.upper()
-        wrapped = self._wrapped(f"{name}: {text}" if text else name, f"{word}  ", "  ")
+        wrapped = self.wrapped(f"{name}: {text}" if text else name, f"{word}  ", "  ")
         return Safe("\n".join([self.styled(word, verdict) + wrapped[0][len(word) :], *wrapped[1:]]))
 
     def opening(self, diagnosis: layout.Diagnosis) -> Safe:
@@ -147,11 +75,11 @@ class _Page:
         """
         head = layout.headline(diagnosis)
         top = self.banner(diagnosis.verdict, _name(diagnosis), head.title).split("\n")
-        do = self._step(head.do, "Do:   ") if head.do else []
-        seen = self._wrapped(head.seen, "Seen: ", "      ") if head.seen else []
+        do = self.step(head.do, "Do:   ") if head.do else []
+        seen = self.wrapped(head.seen, "Seen: ", "      ") if head.seen else []
         room = max(0, _OPENING_LINES - len(top) - len(do))
         if len(seen) > room:
-            seen = [*seen[: room - 1], _cut(seen[room - 1], self._width)] if room else []
+            seen = [*seen[: room - 1], _cut(seen[room - 1], self.width)] if room else []
         return Safe("\n".join([*top, *seen, *do]))
 
     def entry(self, diagnosis: layout.Diagnosis) -> Safe:
@@ -163,7 +91,7 @@ class _Page:
             )
         ]
         if head.do:
-            lines_.extend(Safe(each) for each in self._step(head.do, "    Do: "))
+            lines_.extend(Safe(each) for each in self.step(head.do, "    Do: "))
         return Safe("\n".join(lines_))
 
     def symptom(self, symptom: layout.Symptom) -> Safe:
@@ -189,7 +117,7 @@ class _Page:
             ),
             self.prose(finding.detail, 4),
         ]
-        parts.extend(Safe("\n".join(self._step(fix, "    Do: "))) for fix in finding.fix[:1])
+        parts.extend(Safe("\n".join(self.step(fix, "    Do: "))) for fix in finding.fix[:1])
         parts.extend(
             self.item(_SEVERITY_SIGNS[each.finding.severity], each.finding.title, each.finding.severity, 4)
             for each in cause.symptoms
@@ -211,7 +139,8 @@ class _Page:
         titles = max((len(short(check.title, _LONGEST_TITLE)) for check in ran), default=0)
         parts = []
         for check in ran:
-            sign = self.styled(_STATUS_SIGNS[check.status], check.status)
+            style = "broken" if check.status is Status.ERROR else check.status
+            sign = self.styled(_STATUS_SIGNS[check.status], style)
             title = short(check.title, _LONGEST_TITLE)
             spent = layout.duration(check.duration_ms)
             parts.append(Safe(f"  {sign} {line(check.id):<{names}}  {title:<{titles}}  {spent:>7}"))

@@ -1,0 +1,208 @@
+"""``regdoctor check``: diagnose registries and images."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from regdoctor.cli import exit_codes
+from regdoctor.cli.errors import Failure, Misuse, report
+from regdoctor.cli.options import check_options, read_options
+from regdoctor.cli.parameters import SectionedCommand
+from regdoctor.cli.run_state import RunState, debug_option, pass_state
+
+if TYPE_CHECKING:
+    from regdoctor.engine.plan import Plan
+    from regdoctor.model import Report
+    from regdoctor.oci.reference import Target
+    from regdoctor.options import Options
+    from regdoctor.suppress import Suppression
+
+
+@click.command("check", cls=SectionedCommand, short_help="Diagnose registries and images; the main job.")
+@click.argument("targets", nargs=-1, metavar="TARGET...")
+@check_options
+@debug_option
+@pass_state
+def command(state: RunState, /, targets: tuple[str, ...], **given: Any) -> int:
+    """Diagnose registries and images.
+
+    A TARGET is host[:port], http(s)://host[:port], or an image such as host:5000/team/app:1.0; alpine and
+    team/app mean Docker Hub, as for docker. Everything is read-only unless --push is given.
+    """
+    environment = dict(os.environ)
+    state.secrets.add_environment(environment)
+    options = read_options(given, state.secrets)
+    parsed = _targets(targets, given["images"], environment, state)
+    plan = _plan(options)
+    suppressions = _suppressions(given["suppress"], plan)
+    if given["plan"]:
+        return _show_plan(plan, parsed, options, given["format_"], environment, state)
+    formats = (given["format_"], *(name for name, _path in given["outputs"]))
+    # Renderers are imported while the network is waited for.
+    threading.Thread(target=_prepare, args=(formats,), daemon=True).start()
+    found = _run(parsed, options, plan, environment, state)
+    return _finish(found, suppressions, given, environment, state)
+
+
+def _targets(
+    texts: Iterable[str], files: Iterable[Path], environment: Mapping[str, str], state: RunState
+) -> tuple[Target, ...]:
+    from regdoctor.oci.reference import InvalidReference, parse_target
+
+    targets: dict[str, Target] = {}
+    for text in texts:
+        try:
+            targets.setdefault(text, parse_target(text))
+        except InvalidReference as error:
+            raise Misuse(f"{_shown(text)} is no target: {error}") from None
+    for path in files:
+        for target in _images(path, environment, state):
+            targets.setdefault(target.text, target)
+    if not targets:
+        raise Misuse("no target given; name one, as in regdoctor check reg.example.com:5000, or use --images")
+    return tuple(targets.values())
+
+
+def _shown(text: str) -> str:
+    """A target for a message; user name and password of a URL are left out."""
+    from regdoctor.redact import redact_url
+
+    return repr(redact_url(text)[:200])
+
+
+def _images(path: Path, environment: Mapping[str, str], state: RunState) -> tuple[Target, ...]:
+    from regdoctor import images_file
+
+    if str(path) == "-":
+        data, name = sys.stdin.buffer.read(images_file.LARGEST + 1), "standard input"
+    else:
+        data, name = _read(path, images_file.LARGEST), str(path)
+    try:
+        images = images_file.read(data, name, environment)
+    except images_file.ImagesFileError as error:
+        raise Misuse(f"--images: {error}") from None
+    for note in images.left_out:
+        report(f"regdoctor check: left out: {note}", state.secrets)
+    return images.targets
+
+
+def _read(path: Path, largest: int) -> bytes:
+    """The file, and one byte more than allowed of a larger one."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(largest + 1)
+    except OSError as error:
+        raise Misuse(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _plan(options: Options) -> Plan:
+    from regdoctor.catalogue import CatalogueError
+    from regdoctor.engine.plan import UnknownCheck, make_plan
+    from regdoctor.engine.registry import load_checks
+    from regdoctor.signatures import DeclarationError
+
+    try:
+        return make_plan(load_checks(), options.only, options.skip)
+    except UnknownCheck as error:
+        raise Misuse(str(error)) from None
+    except (DeclarationError, CatalogueError) as error:
+        raise Failure(f"the checks cannot be loaded: {error}") from error
+
+
+def _suppressions(path: Path | None, plan: Plan) -> tuple[Suppression, ...]:
+    if path is None:
+        return ()
+    from regdoctor import suppress
+
+    try:
+        return suppress.parse(_read(path, suppress.LARGEST), str(path), plan.registry.catalogue)
+    except suppress.SuppressionError as error:
+        raise Misuse(f"--suppress: {error}") from None
+
+
+def _show_plan(
+    plan: Plan,
+    targets: Sequence[Target],
+    options: Options,
+    format_: str,
+    environment: Mapping[str, str],
+    state: RunState,
+) -> int:
+    from regdoctor.cli import plan as plan_page
+    from regdoctor.cli.output import write_standard_output
+
+    if format_ not in plan_page.FORMATS:
+        raise Misuse(f"--plan is shown as {' or '.join(plan_page.FORMATS)}, not as {format_}")
+    data = plan_page.render(plan, targets, options, environment, _home(environment), format_)
+    write_standard_output(state.secrets.scrub_bytes(data))
+    return exit_codes.OK
+
+
+def _prepare(formats: Iterable[str]) -> None:
+    from regdoctor.report.formats import prepare
+
+    for name in dict.fromkeys(formats):
+        prepare(name)
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("HOME") or Path("~").expanduser())
+
+
+def _run(
+    targets: Sequence[Target],
+    options: Options,
+    plan: Plan,
+    environment: Mapping[str, str],
+    state: RunState,
+) -> Report:
+    from regdoctor.cli.progress import Progress
+    from regdoctor.engine import session
+
+    with Progress(sys.stderr, terminal=environment.get("TERM", "")) as progress:
+        return session.check(
+            targets,
+            options,
+            plan,
+            environment=environment,
+            home=_home(environment),
+            conceal=state.secrets.add,
+            progress=progress,
+        )
+
+
+def _finish(
+    found: Report,
+    suppressions: Sequence[Suppression],
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+    state: RunState,
+) -> int:
+    """Sets findings aside, writes the reports, and gives the exit code."""
+    from regdoctor.cli.output import for_terminal, write_file, write_standard_output
+    from regdoctor.report.formats import renderer
+    from regdoctor.report.options import FailOn, RenderOptions
+
+    if suppressions:
+        from regdoctor import suppress
+
+        for each in suppress.expired(found, suppressions):
+            report(
+                f"regdoctor check: {each.place}: {each.code} is suppressed until {each.until} only",
+                state.secrets,
+            )
+        found = suppress.apply(found, suppressions)
+    fail_on = FailOn(given["fail_on"])
+    for name, path in given["outputs"]:
+        data = renderer(name)(found, RenderOptions(verbose=given["verbose"], fail_on=fail_on))
+        write_file(path, state.secrets.scrub_bytes(data))
+    options = for_terminal(fail_on, verbose=given["verbose"], environment=environment)
+    write_standard_output(state.secrets.scrub_bytes(renderer(given["format_"])(found, options)))
+    return exit_codes.of_report(found, fail_on)

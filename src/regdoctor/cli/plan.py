@@ -1,0 +1,154 @@
+"""``regdoctor check --plan``: what would be contacted and read, found out without contacting anything."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from regdoctor.engine.plan import Plan
+    from regdoctor.facts.base import Endpoint
+    from regdoctor.oci.reference import Target
+    from regdoctor.options import Options
+
+FORMATS: Final = ("text", "json")
+SCHEMA: Final = "regdoctor.plan/1"
+
+_FILE_OPTIONS: Final = (
+    "authfile",
+    "cacert",
+    "certs_dir",
+    "cert",
+    "key",
+    "config",
+    "storage",
+    "log",
+    "proxy_config",
+    "daemon_json",
+    "hosts_dir",
+    "registries_conf",
+    "policy",
+    "pull_secret",
+    "env_file",
+)
+"""Options that name files or folders to read."""
+
+
+def render(
+    plan: Plan,
+    targets: Sequence[Target],
+    options: Options,
+    environment: Mapping[str, str],
+    home: Path,
+    format_: str,
+) -> bytes:
+    """The plan as text or JSON."""
+    document = {
+        "schema": SCHEMA,
+        "targets": [_target(target, options, environment, home) for target in targets],
+        "further_hosts": _further_hosts(plan),
+        "files": [
+            str(value) for name in _FILE_OPTIONS if (value := getattr(options, name, None)) is not None
+        ],
+        "changes": _changes(options),
+        "steps": [
+            {
+                "fact": node.label,
+                "check": plan.registry.check_of(node.probe).id,
+                "what": _summary(node.probe.function),
+            }
+            for node in plan.order
+        ],
+        "checks": list(dict.fromkeys(check.id for check, _rule in plan.rules)),
+    }
+    if format_ == "json":
+        from regdoctor.report.json import encode
+
+        return encode(document)
+    return _text(document).encode("utf-8", "backslashreplace")
+
+
+def _target(target: Target, options: Options, environment: Mapping[str, str], home: Path) -> dict[str, Any]:
+    endpoint = _endpoint(target, options, environment, home)
+    return {
+        "target": target.text,
+        "url": endpoint.url if endpoint is not None else None,
+        "proxy": endpoint.proxy if endpoint is not None else None,
+        "repository": target.repository,
+        "reference": target.reference.reference if target.reference is not None else None,
+    }
+
+
+def _endpoint(
+    target: Target, options: Options, environment: Mapping[str, str], home: Path
+) -> Endpoint | None:
+    """Where the run would begin, worked out by the very code that the run uses."""
+    import threading
+
+    from regdoctor.context import Deadline
+    from regdoctor.engine.session import make_context, registry_endpoint
+
+    context = make_context(
+        target,
+        options,
+        Deadline(options.deadline, options.timeout),
+        environment=environment,
+        home=home,
+        conceal=lambda _secret: None,
+        progress=lambda _message: None,
+        shared={},
+        lock=threading.Lock(),
+    )
+    try:
+        return registry_endpoint(context)
+    finally:
+        context.http.close()
+
+
+def _further_hosts(plan: Plan) -> list[str]:
+    """Hosts that only the run itself discovers, by what they are."""
+    from regdoctor.facts.base import discovered_role
+    from regdoctor.report.layout import ROLES
+
+    roles = [discovered_role(node.probe.provides) for node in plan.order]
+    return list(dict.fromkeys(ROLES.get(role.value, role.value) for role in roles if role is not None))
+
+
+def _changes(options: Options) -> list[str]:
+    if not options.push:
+        return []
+    return ["upload of a blob of a few bytes to the registry, and its deletion afterwards"]
+
+
+def _summary(function: Any) -> str:
+    """The first sentence of a probe's docstring."""
+    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    from regdoctor.report.escape import line
+
+    parts = ["Nothing was contacted. A run would look at:", ""]
+    for target in document["targets"]:
+        way = f"through the proxy {target['proxy']}" if target["proxy"] else "directly"
+        parts.append(f"  {line(target['target'])}: {line(target['url'] or '')}, {line(way)}")
+    if document["further_hosts"]:
+        parts.extend(["", "and, where these name them:", ""])
+        parts.extend(f"  {host}" for host in document["further_hosts"])
+    parts.extend(
+        [
+            "",
+            "Files: "
+            + (", ".join(map(line, document["files"])) or "only those that clients read by default"),
+        ]
+    )
+    parts.append("Changes: " + ("; ".join(document["changes"]) or "none, everything is read-only"))
+    parts.append(f"Checks: {', '.join(document['checks']) or 'none'}")
+    parts.extend(["", "Steps, in an order that fits:", ""])
+    parts.extend(
+        f"  {line(step['fact'])}" + (f": {line(step['what'])}" if step["what"] else "")
+        for step in document["steps"]
+    )
+    return "\n".join(parts) + "\n"
