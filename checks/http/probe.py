@@ -9,6 +9,7 @@ from regdoctor.api import (
     Addresses,
     Answer,
     Blocked,
+    Connections,
     Context,
     Endpoint,
     Failure,
@@ -166,7 +167,7 @@ def look_below_paths(endpoint: Endpoint, ping: Ping, target: Target, context: Co
 def ask_again(
     endpoint: Endpoint,
     ping: Ping,
-    addresses: Addresses | None,
+    connections: Connections | None,
     authorization: PullAuthorization | None,
     target: Target,
     context: Context,
@@ -176,7 +177,8 @@ def ask_again(
         raise NotApplicable("there is no answer at /v2/ to compare with")
     if ping.answer.status == 429:
         raise NotApplicable("the registry counts requests and says that there were too many")
-    found = addresses.addresses if addresses is not None and endpoint.proxy is None else ()
+    # Addresses that accept no connection are another check's matter, and often none (no IPv6 here).
+    found = connections.open_addresses if connections is not None and endpoint.proxy is None else ()
     places: list[str | None] = [*found[:MAX_ADDRESSES]] if len(found) > 1 else []
     places += [None] * REPEATS
     # A question about the image shows replicas without shared storage as well as those that are down.

@@ -68,6 +68,10 @@ _ABOUT_CLIENT_CERTIFICATE = frozenset(
 """Alerts that servers end a handshake with where they do not like the client's certificate (RFC 8446 6.2)."""
 
 _REFUSED_CLIENT = re.compile(r"(?:ssl|tls|client) certificate", re.IGNORECASE)
+_WANTS_TLS = re.compile(
+    r"to an HTTPS server|sent to HTTPS port|SSL-enabled server port|requires TLS", re.IGNORECASE
+)
+"""What TLS servers answer to a request without TLS: Go net/http, nginx, Apache httpd, Tomcat."""
 _REFUSED_CLIENT_STATUSES = frozenset({400, 403, 495, 496})
 """nginx answers 400 with such words (ngx_http_special_response.c, 495 and 496 inside)."""
 
@@ -110,7 +114,7 @@ def plain_http_server(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Dr
 def _speaks_plain_http(handshake: Handshake) -> bool:
     excerpts = (handshake.plaintext_excerpt, handshake.plain_http_excerpt)
     return handshake.protocol is None and any(
-        each is not None and each.startswith("HTTP/") for each in excerpts
+        each is not None and each.startswith("HTTP/") and not _WANTS_TLS.search(each) for each in excerpts
     )
 
 
