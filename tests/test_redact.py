@@ -86,6 +86,8 @@ def test_headers_keep_their_order_and_repetition() -> None:
     [
         ("https://alice:pw@reg.test/v2/", "https://***@reg.test/v2/"),
         ("http://proxy.test:3128", "http://proxy.test:3128"),
+        ("http://alice:p/w#x?y@proxy.test:3128", "http://***@proxy.test:3128"),
+        ("https://reg.test:5000/app@sha256:aa", "https://reg.test:5000/app@sha256:aa"),
         (
             "https://a/token?service=s&scope=repository:a:pull&account=u",
             "https://a/token?service=s&scope=repository:a:pull&account=u",

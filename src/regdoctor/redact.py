@@ -67,6 +67,9 @@ _MAX_DEPTH: Final = 64
 
 _NOT_NAME: Final = re.compile(r"[^A-Za-z0-9]+")
 _USERINFO: Final = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
+_MISWRITTEN_USERINFO: Final = re.compile(r"(?<=://)[^\s/@:\"'<>]+:(?!\d{1,5}(?:/|$))[^\s@\"'<>]+@")
+"""User and password whose special characters nobody encoded (``http://user:pa/ss#w@proxy``)."""
+
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\"'<>`]+")
 _BARE_QUERY: Final = re.compile(r"(?<=[?&])([A-Za-z0-9_.-]+)=([^&#\s\"'<>`]+)")
 _PROXY_WITHOUT_SCHEME: Final = re.compile(r"(?i)(proxy[\"']?[ \t]*[:=][ \t]*[\"']?)[^\s/@\"']+@")
@@ -151,6 +154,7 @@ def redact_url(url: str) -> str:
     Parameter names stay. In a signed URL (S3, Google, Azure, CloudFront, …) every value is blanked except
     those that say when and how it was signed.
     """
+    url = _MISWRITTEN_USERINFO.sub(f"{MASK}@", url)
     head, question, rest = url.partition("?")
     query, hash_mark, fragment = rest.partition("#") if question else ("", "", "")
     if not question:

@@ -212,6 +212,8 @@ def test_the_password_of_a_proxy_is_not_shown() -> None:
     assert decision.proxy_url == "http://alice:s3cret@proxy.test:3128/"
     assert decision.shown_url == "http://***@proxy.test:3128/"
     assert "s3cret" not in repr(decision)
+    miswritten = proxy_for("https://e.test", {"HTTPS_PROXY": "http://alice:s3/cret@proxy.test:3128"})
+    assert "cret" not in f"{miswritten} {miswritten.shown_url}"
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from regdoctor.redact import redact_url
+
 _MAX_VALUE: Final = 64 * 1024
 _SUPPORTED: Final = frozenset({"http", "https", "socks5", "socks5h"})
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
@@ -51,7 +53,7 @@ class ProxyDecision:
     @property
     def shown_url(self) -> str | None:
         """The proxy's URL with user name and password blanked."""
-        return None if self.proxy_url is None else _without_userinfo(self.proxy_url)
+        return None if self.proxy_url is None else redact_url(self.proxy_url)
 
 
 class EntryKind(StrEnum):
@@ -365,11 +367,3 @@ def _address(text: str) -> IPAddress | None:
 
 def _in_network(address: IPAddress, network: str) -> bool:
     return address in ipaddress.ip_network(network)
-
-
-def _without_userinfo(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    host = authority.rpartition("@")[2]
-    shown = f"***@{host}" if "@" in authority else authority
-    return f"{scheme}{separator}{shown}{slash}{path}"
