@@ -44,10 +44,10 @@ OTHER_PORTS_AFTER_SILENCE = 0.8
 """Seconds for other ports once the one asked for has cost a whole step in silence."""
 OTHER_PORTS_AFTER_REFUSAL = 2.0
 
-SEGMENT_SIZES = (None, 1240, 536, 88)
+SEGMENT_SIZES = (None, None, 1240, 536, 536, 88)
 """1240 passes a path with the least MTU of IPv6, 1280 (RFC 8200 section 5); 536 is the default of IPv4 (RFC 9293
 section 3.7.1); 88 is the least that Linux sends."""
-SEGMENT_TRIAL = 3.0
+SEGMENT_TRIAL = 2.5
 BULK = 4000
 """Bytes of a request that fill several packets and that every server's header limit allows (nginx: 8 KiB)."""
 
@@ -188,7 +188,7 @@ def try_segment_sizes(
     )
     timeout = min(SEGMENT_TRIAL, context.deadline.step())
     trials = segments.try_sizes(exchange, SEGMENT_SIZES[:1], timeout) if direction == "upload" else ()
-    if direction == "download" or not trials[0].completed:
+    if not trials or not trials[0].completed:
         trials = segments.try_sizes(exchange, SEGMENT_SIZES, timeout)
     return SegmentTrials(address=address, direction=direction, trials=trials)
 

@@ -26,6 +26,9 @@ from regdoctor.api import (
 FELT = 0.25
 """Seconds from which a dead address is felt: Go starts with the other family after 0.3 (``FallbackDelay``)."""
 
+SMALL = 536
+"""Bytes of payload that every path carries (RFC 9293 section 3.7.1)."""
+
 _NO_PATH = frozenset({FailureKind.NETWORK_UNREACHABLE, FailureKind.LOCAL_FAULT})
 
 # The most telling first, where the addresses of one host fail in different ways.
@@ -63,6 +66,14 @@ def not_connected(
     evidence = ("connections", *(("other-ports",) if other_ports is not None else ()))
     match kind:
         case FailureKind.CONNECTION_REFUSED:
+            if any(each.listening for each in seen):
+                yield finding(
+                    "tcp/rejected",
+                    f"A program listens on {endpoint.address} on this very machine, and yet connections are "
+                    f"reset at once: a packet filter here does that. {tried}.",
+                    evidence=evidence,
+                )
+                return
             if elsewhere:
                 yield _wrong_port(endpoint, tried, elsewhere)
                 return
@@ -109,12 +120,12 @@ def _without_ipv6(endpoint: Endpoint, addresses: Addresses, connections: Connect
     if addresses.literal:
         return finding(
             "tcp/unreachable",
-            f"This machine has no way to send to {endpoint.host}: IPv6 is not set up here. {tried}.",
+            f"This machine has no route to {endpoint.address}. {tried}.",
             evidence=("connections",),
         )
     return finding(
         "tcp/ipv6-broken",
-        f"{endpoint.host} has IPv6 addresses only, and this machine cannot send to IPv6 addresses. {tried}.",
+        f"{endpoint.host} has IPv6 addresses only, and this machine has no IPv6 route to them. {tried}.",
         severity=Severity.ERROR,
         evidence=("addresses", "connections"),
     )
@@ -175,8 +186,8 @@ def sometimes_connected(
         yield finding(
             code,
             f"{len(failed)} of {len(attempts)} attempts to connect to {address} port {endpoint.port} failed "
-            f"within a second and the others were accepted: {_table(failed)}. One program of several behind "
-            "this address is down, or connections are limited.",
+            f"and the others were accepted: {_table(failed)}. One program of several behind this address is "
+            "down, or connections are limited.",
             severity=Severity.WARNING,
             certainty=Certainty.LIKELY,
             evidence=("connections", "repeated-connections"),
@@ -187,10 +198,13 @@ def sometimes_connected(
 def large_packets_lost(endpoint: Endpoint, segments: SegmentTrials) -> Iterator[Draft]:
     """An exchange that hangs with full-size packets goes through with small ones."""
     full = [each for each in segments.trials if each.segment_size is None]
-    small = [each for each in segments.trials if each.segment_size is not None and each.completed]
-    if endpoint.proxy is not None or not small or not full or any(each.completed for each in full):
+    small = [each for each in segments.trials if each.segment_size and each.segment_size <= SMALL]
+    if endpoint.proxy is not None or not small or any(each.completed for each in full):
         return
-    largest = max(each.segment_size or 0 for each in small)
+    if not all(each.completed for each in small):
+        # A server that hangs now and then hangs with small packets too.
+        return
+    largest = max(each.segment_size or 0 for each in segments.trials if each.completed)
     header = 60 if ":" in segments.address else 40
     what = "A request" if segments.direction == "upload" else "The same exchange"
     hung = max(each.seconds for each in full)

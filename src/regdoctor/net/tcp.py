@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import ipaddress
 import os
 import selectors
 import socket
 import struct
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ _EXTENDED_ERROR = struct.Struct("=IBBBBII")
 _ORIGIN_ICMP = 2
 _ORIGIN_ICMP6 = 3
 _MOST_AT_ONCE = 64
+_LISTEN = "0A"  # TCP_LISTEN of <netinet/tcp.h>
 
 # ICMP type 3 (RFC 792, RFC 1812 section 5.2.7.1) and ICMPv6 type 1 (RFC 4443 section 3.1).
 _ICMP_CODES: dict[int, tuple[str, FailureKind]] = {
@@ -171,11 +175,13 @@ def _failed(
     else:
         sender = f" from {icmp.sender}" if icmp.sender else ""
         failure = make_failure(icmp.kind, where, error=error, message=f"{where}: ICMP {icmp.name}{sender}")
+    refused = failure.kind is FailureKind.CONNECTION_REFUSED and is_own_address(address)
     return ConnectionAttempt(
         address=address,
         port=port,
         seconds=seconds,
         failure=failure,
+        listening=is_listening(address, port) if refused else None,
         icmp=icmp.name if icmp else None,
         icmp_sender=icmp.sender if icmp else None,
     )
@@ -192,6 +198,73 @@ def is_absent_neighbour(address: str, table: Path = Path("/proc/net/arp")) -> bo
         return False
     entries = [line.split() for line in lines]
     return any(len(entry) > 3 and entry[0] == address and int(entry[2], 16) == 0 for entry in entries)
+
+
+def is_own_address(address: str) -> bool:
+    """Whether the address is one of this machine (in this network namespace): only such can be bound."""
+    try:
+        family, kind, _protocol, _name, where = socket.getaddrinfo(
+            address, 0, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+        )[0]
+        with socket.socket(family, kind) as trial:
+            trial.bind(where)
+    except OSError:
+        return False
+    return True
+
+
+def is_listening(address: str, port: int) -> bool | None:
+    """Whether a program of this machine listens for an address of its own (proc(5), /proc/net/tcp).
+
+    None where the kernel's table cannot be read.
+    """
+    wanted = ipaddress.ip_address(address.partition("%")[0])
+    known = False
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        try:
+            lines = table.read_text(encoding="ascii", errors="replace").splitlines()[1:]
+        except OSError:
+            continue
+        known = True
+        for line in lines:
+            local, _remote, state = line.split()[1:4]
+            where, _, number = local.partition(":")
+            if state != _LISTEN or int(number, 16) != port:
+                continue
+            bound = _address_of(where)
+            if _covers(bound, wanted) and (bound.version == wanted.version or _is_taken(wanted, port)):
+                return True
+    return False if known else None
+
+
+def _address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Reads an address of the kernel's table: numbers of four bytes each in this machine's byte order."""
+    groups = (text[start : start + 8] for start in range(0, len(text), 8))
+    return ipaddress.ip_address(b"".join(int(group, 16).to_bytes(4, sys.byteorder) for group in groups))
+
+
+def _covers(
+    bound: ipaddress.IPv4Address | ipaddress.IPv6Address,
+    wanted: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> bool:
+    """Whether a socket bound to one address may accept connections to the other."""
+    if bound.is_unspecified:
+        return bound.version >= wanted.version
+    mapped = bound.ipv4_mapped if isinstance(bound, ipaddress.IPv6Address) else None
+    return wanted in (bound, mapped)
+
+
+def _is_taken(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> bool:
+    """Whether a socket on ``::`` serves IPv4 too, which the kernel's table does not say.
+
+    It does unless it was told not to (ipv6(7), ``IPV6_V6ONLY``); then nobody else can bind the IPv4 address.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+        try:
+            trial.bind((str(address), port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def read_icmp_error(connection: socket.socket) -> IcmpError | None:
