@@ -183,10 +183,10 @@ _IMAGES: Final = tuple(
     )
 )
 _REGISTRY_URL: Final = re.compile(
-    rf"(https?)://({_HOST})/v2/"
+    rf"(https?)://(?:\*\*\*@)?({_HOST})/v2/"
     r"(?:([a-z0-9][a-z0-9._/-]{0,254}?)/(manifests|blobs|tags)/([A-Za-z0-9_][\w.:-]{0,200})?)?"
 )
-_BARE_URL: Final = re.compile(rf"(https?)://({_HOST})(?:/v2)?/?(?![\w/:?.%@-])")
+_BARE_URL: Final = re.compile(rf"(https?)://(?:\*\*\*@)?({_HOST})(?:/v2)?/?(?![\w/:?.%@-])")
 _HOSTS: Final = tuple(
     re.compile(pattern)
     for pattern in (

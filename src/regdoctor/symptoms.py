@@ -29,7 +29,7 @@ _MAX_PLACES: Final = 50
 _SEVERITIES: Final = tuple(Severity)
 _ESCAPES: Final = {"\\u003c": "<", "\\u003e": ">", "\\u0026": "&", "\\u0027": "'", "\\u0022": '"'}
 _ESCAPE: Final = re.compile("|".join(map(re.escape, _ESCAPES)))
-_ESCAPED_SPACE: Final = re.compile(r"\\+[nrt](?![a-z])")
+_ESCAPED_SPACE: Final = re.compile(r"\\+[nrt]")
 _QUOTES: Final = re.compile(r"\\*[\"'`‘’‚‛“”„‟«»´]")
 _SPACE: Final = re.compile(r"\s+")
 
