@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
+from importlib.resources import files
 from pathlib import Path
 
+import jsonschema
+import msgspec
 import pytest
 
 from regdoctor.catalogue import LADDER, load
@@ -214,6 +218,15 @@ def test_what_happens_in_a_pull_is_not_blamed_on_the_upload_first() -> None:
 
 def test_a_name_without_a_host_is_the_first_suspicion() -> None:
     assert codes(PULL_DENIED.replace("reg.test/team/app", "myteam/app"))[0] == "image/host-missing"
+
+
+@pytest.mark.parametrize(
+    "message", [UNKNOWN_AUTHORITY, "tls/expired", "read-only", "the kettle is boiling", ""]
+)
+def test_what_is_said_has_the_form_of_the_contract(message: str) -> None:
+    schema = json.loads(files("regdoctor.report").joinpath("explain.schema.json").read_text())
+
+    jsonschema.validate(msgspec.to_builtins(ask(message)), schema)
 
 
 @pytest.mark.parametrize(
