@@ -13,6 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from regdoctor.redact import (
+    STRUCTURE_WORDS,
     Scrubber,
     is_secret_name,
     redact_body,
@@ -311,6 +312,7 @@ def test_whatever_the_secret_is_no_spelling_of_it_is_left(secret: str, user: str
         secret.encode("utf-8", "ignore").decode() == secret and secret.strip() == secret and "*" not in secret
     )
     assume(not any(c in "\r\n" for c in secret))
+    assume(secret.lower() not in STRUCTURE_WORDS)
     assert callable(spelling)
     spelt = spelling(secret)
     assert spelt not in scrub(f"{user} {spelt} {user}", secret)

@@ -285,7 +285,7 @@ def _mask_yaml(match: re.Match[str]) -> str:
     return match[0] if prose else f"{match['start']}{MASK}"
 
 
-_STRUCTURE_WORDS: Final = frozenset(
+STRUCTURE_WORDS: Final = frozenset(
     {
         *("error", "warning", "info", "pass", "warn", "fail", "skip", "healthy", "degraded", "failing"),
         *("undetermined", "proven", "likely", "possible", "true", "false", "null", "none"),
@@ -316,18 +316,32 @@ class Scrubber:
     """
 
     def __init__(self, secrets: Iterable[Secret], usernames: Iterable[str] = ()) -> None:
-        values = sorted({secret.reveal() for secret in secrets} - {""}, key=len, reverse=True)
-        names = sorted(set(usernames) - {""})
-        forms = dict.fromkeys(form for value in values for form in _forms(value, names))
-        fragments = dict.fromkeys(each for value in values for each in _fragments(value, names))
-        self._forms = tuple(forms)
+        self._values = sorted({secret.reveal() for secret in secrets} - {""}, key=len, reverse=True)
+        self._names = sorted(set(usernames) - {""})
+        fragments = dict.fromkeys(each for value in self._values for each in _fragments(value, self._names))
         self._fragments = tuple(sorted(fragments, key=len, reverse=True))
 
     def scrub(self, text: str) -> str:
         """Return the text with every known secret replaced by ``***``."""
-        if self._fragments:
+        if any(fragment in text for fragment in self._fragments):
             text = _blank_base64(text, re.compile("|".join(map(re.escape, self._fragments))))
-        return re.sub("|".join(self._forms), MASK, text) if self._forms else text
+        if not self._may_be_in(text):
+            return text
+        forms = dict.fromkeys(form for value in self._values for form in _forms(value, self._names))
+        return re.sub("|".join(forms), MASK, text) if forms else text
+
+    def _may_be_in(self, text: str) -> bool:
+        """Whether some spelling of a secret can be in the text; false for nearly every report.
+
+        The expressions that find the exact place are as long as the secrets many times over, and compiling
+        them for a token takes longer than the rest of a run.
+        """
+        squeezed = _squeeze(text)
+        return any(
+            spelling in text or _squeeze(spelling) in squeezed
+            for value in self._values
+            for spelling in (value, *_escaped(value))
+        )
 
     def scrub_bytes(self, data: bytes) -> bytes:
         """Return the bytes with every known secret (as UTF-8) replaced by ``***``.
@@ -359,9 +373,16 @@ def _forms(secret: str, usernames: Iterable[str]) -> Iterable[str]:
         yield re.escape(name) + _BREAK + ":" + _BREAK + _spelt_out(secret)
     if not _is_blanked_alone(secret):
         return
-    raw = secret.encode("utf-8", "surrogatepass")
     before, after = ("", "") if len(secret) >= 8 else ("(?<![A-Za-z0-9])", "(?![A-Za-z0-9])")
-    escaped = {
+    for form in sorted(_escaped(secret), key=len, reverse=True):
+        yield f"{before}{re.escape(form)}{after}"
+    yield f"{before}{_spelt_out(secret)}{after}"
+
+
+def _escaped(secret: str) -> frozenset[str]:
+    """The spellings that differ from the secret: URL-encoded, JSON- and HTML-escaped, as Python shows it."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    spellings = {
         quote(raw, safe=""),
         quote_plus(raw, safe=""),
         quote(raw),
@@ -370,10 +391,13 @@ def _forms(secret: str, usernames: Iterable[str]) -> Iterable[str]:
         html.escape(secret),
         html.escape(secret, quote=False),
         repr(secret)[1:-1],
-    } - {secret}
-    for form in sorted(escaped, key=len, reverse=True):
-        yield f"{before}{re.escape(form)}{after}"
-    yield f"{before}{_spelt_out(secret)}{after}"
+    }
+    return frozenset(spellings - {secret})
+
+
+def _squeeze(text: str) -> str:
+    """The text without what a renderer may put between two characters of a secret."""
+    return re.sub(r"[\\\s]+", "", text)
 
 
 def _fragments(secret: str, usernames: Iterable[str]) -> Iterable[str]:
@@ -394,7 +418,7 @@ def _fragments(secret: str, usernames: Iterable[str]) -> Iterable[str]:
 
 
 def _is_blanked_alone(secret: str) -> bool:
-    return len(secret) >= 4 and secret.lower() not in _STRUCTURE_WORDS
+    return len(secret) >= 4 and secret.lower() not in STRUCTURE_WORDS
 
 
 def _spelt_out(secret: str) -> str:
