@@ -18,6 +18,7 @@ CATALOGUE = check_registry(
         code("http/late", explained_by=("tcp/refused",)),
         code("config/syntax"),
         code("tls/soon", Severity.WARNING),
+        code("tls/failed", explained_by=("tls/soon",)),
         code("auth/note", Severity.INFO),
     ),
     areas={"tcp": (), "config": (), "http": (), "tls": (), "auth": ()},
@@ -102,6 +103,14 @@ def test_warnings_are_root_causes_only_where_there_is_no_error() -> None:
     assert [each.code for each in root_causes(diagnose(finding("tls/soon", "soon")))] == ["tls/soon"]
     both = diagnose(finding("tls/soon", "soon"), finding("config/syntax", "tab"))
     assert [each.code for each in root_causes(both)] == ["config/syntax"]
+
+
+def test_a_warning_that_explains_an_error_is_a_root_cause_beside_the_other_errors() -> None:
+    findings = diagnose(
+        finding("tls/failed", "failed"), finding("tls/soon", "soon"), finding("config/syntax", "tab")
+    )
+
+    assert [each.code for each in root_causes(findings)] == ["config/syntax", "tls/soon"]
 
 
 def test_information_is_never_a_root_cause() -> None:

@@ -128,12 +128,22 @@ def _same_place(symptom: Endpoint | None, cause: Endpoint | None) -> bool:
 
 
 def root_causes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings that no other explains: the errors, or the warnings where there is no error."""
+    """The findings that explain the errors and that no other explains; where there is no error, the warnings.
+
+    A warning (a dead mirror, a stale record) can be the cause of an error.
+    """
+    by_id = {each.id: each for each in findings}
     for severity in (Severity.ERROR, Severity.WARNING):
-        roots = tuple(each for each in findings if each.severity is severity and each.caused_by is None)
+        roots = {_root(each, by_id) for each in findings if each.severity is severity}
         if roots:
-            return roots
+            return tuple(each for each in findings if each.id in roots)
     return ()
+
+
+def _root(finding: Finding, by_id: Mapping[str, Finding]) -> str:
+    while finding.caused_by is not None:
+        finding = by_id[finding.caused_by]
+    return finding.id
 
 
 def check_results(
