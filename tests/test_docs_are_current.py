@@ -73,6 +73,6 @@ class TestPages:
         assert generate_docs.show("curl {url}/v2/ -w '%{{http_code}}'") == "curl <url>/v2/ -w '%{http_code}'"
 
     def test_text_is_shown_as_it_is_and_not_as_markdown_or_html(self) -> None:
-        assert generate_docs.escape("<host> *.test a_b [x] `y` & z") == (
-            r"\<host\> \*.test a\_b \[x\] \`y\` &amp; z"
+        assert generate_docs.escape("<host> *.test a_b [x] `y` & ~/$z") == (
+            r"\<host\> \*.test a\_b \[x\] \`y\` &amp; \~/\$z"
         )

@@ -167,7 +167,7 @@ def show(text: str) -> str:
 
 def escape(text: str) -> str:
     """Return the text so that Markdown shows it as it is."""
-    return re.sub(r"([\\`*_\[\]<>])", r"\\\1", text).replace("&", "&amp;")
+    return re.sub(r"([\\`*_~$\[\]<>])", r"\\\1", text).replace("&", "&amp;")
 
 
 def _literal(text: str) -> str:
