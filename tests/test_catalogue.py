@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from regdoctor.catalogue import (
     LADDER,
     MAX_TITLE,
+    PLACEHOLDERS,
     Catalogue,
     CatalogueError,
     Code,
@@ -76,6 +78,14 @@ class TestBuiltIn:
 
         assert all(filled)
         assert not any("{host}" in text or "{address}" in text for text in filled)
+
+    def test_the_commands_that_reproduce_are_sound_shell(self) -> None:
+        values = dict.fromkeys(PLACEHOLDERS, "VALUE")
+        script = "\n".join(code.reproduce.format(**values) for code in CODES)
+
+        checked = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+
+        assert (checked.returncode, checked.stderr) == (0, "")
 
     @pytest.mark.parametrize("code", CODES, ids=lambda code: code.code)
     def test_following_the_causes_of_a_code_never_leads_back_to_it(self, code: Code) -> None:
