@@ -86,7 +86,7 @@ def test_the_issuer_of_the_issuer_is_read_where_the_key_identifier_names_it() ->
         .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
         .not_valid_after(datetime(2027, 1, 1, tzinfo=UTC))
         .add_extension(identifier, critical=False)
-        .sign(key, hashes.SHA256())  # type: ignore[arg-type]
+        .sign(key, hashes.SHA256())
     )
 
     assert read_certificate(der(certificate)).authority_issuer == "CN=Top"

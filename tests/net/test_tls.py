@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -243,7 +244,7 @@ def test_a_silent_server_costs_one_time_out() -> None:
 
 
 def test_an_endless_answer_is_cut_off() -> None:
-    def flood(connection: raw_server.socket.socket, stopped: threading.Event) -> None:
+    def flood(connection: socket.socket, stopped: threading.Event) -> None:
         while not stopped.is_set():
             connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\xff\xff" + b"x" * 16379)
 
@@ -291,8 +292,6 @@ def run(tmp_path: Path) -> Run:
 
 
 def connects(settings: ssl.SSLContext, port: int, name: str = NAME) -> bool:
-    import socket
-
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         try:
             settings.wrap_socket(connection, server_hostname=name).close()

@@ -1,0 +1,478 @@
+"""Faults of TLS on Debian's registry and nginx, each the single root cause, and the healthy twins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.conftest import NAME, StartNginx, StartRegistry
+from tests.support import certificates as make
+from tests.support import raw_server
+from tests.support.http_server import Answer, HTTPServer
+from tests.support.nginx import ReverseProxy
+from tests.support.ports import free_port
+from tests.support.raw_server import RawServer
+from tests.support.regdoctor_cli import (
+    CliResult,
+    assert_has,
+    assert_healthy,
+    assert_lacks,
+    assert_single_root_cause,
+    run_regdoctor,
+)
+from tests.support.registry import Registry
+
+pytestmark = [pytest.mark.needs("docker-registry"), pytest.mark.needs_root]
+
+DAY = timedelta(days=1)
+HOSTS = {NAME: "127.0.0.1"}
+
+Serve = Callable[..., Registry]
+
+
+@pytest.fixture
+def serve(start_registry: StartRegistry, tmp_path: Path) -> Serve:
+    """Start a registry called reg.test that serves a certificate and, if told so, another chain than its own."""
+
+    def start(
+        certificate: make.Certificate, *served: x509.Certificate, name: str = NAME, **options: object
+    ) -> Registry:
+        files = certificate.write(tmp_path / f"tls-{certificate.sha256[:8]}", served=served or None)
+        return start_registry(name=name, tls=files, **options)
+
+    return start
+
+
+def check(
+    address: str, *arguments: str | Path, hosts: dict[str, str] = HOSTS, **options: object
+) -> CliResult:
+    return run_regdoctor("check", address, *arguments, hosts=hosts, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> make.Authority:
+    return make.root_authority()
+
+
+@pytest.fixture
+def ca(root: make.Authority, tmp_path: Path) -> Path:
+    return root.write_ca(tmp_path / "root.pem")
+
+
+# Healthy
+
+
+@pytest.mark.parametrize("key_type", ["ec", "rsa", "ed25519"])
+def test_a_private_authority_that_is_given_is_healthy(
+    serve: Serve, tmp_path: Path, key_type: make.KeyType
+) -> None:
+    root = make.root_authority(key_type=key_type)
+    leaf = root.intermediate(key_type=key_type).issue([NAME], key_type=key_type)
+    registry = serve(leaf)
+
+    assert_healthy(check(registry.address, "--cacert", root.write_ca(tmp_path / "ca.pem")))
+
+
+def test_a_private_authority_in_a_folder_is_healthy(
+    serve: Serve, root: make.Authority, tmp_path: Path
+) -> None:
+    registry = serve(root.issue([NAME]))
+    folder = tmp_path / "certs.d" / registry.address
+    folder.mkdir(parents=True)
+    root.write_ca(folder / "ca.crt")
+
+    assert_healthy(check(registry.address, "--certs-dir", tmp_path / "certs.d"))
+
+
+def test_a_private_authority_that_docker_knows_is_healthy(serve: Serve, root: make.Authority) -> None:
+    registry = serve(root.issue([NAME]))
+
+    assert_healthy(
+        check(registry.address, files={f"/etc/docker/certs.d/{registry.address}/ca.crt": root.ca_pem})
+    )
+
+
+def test_a_private_authority_in_the_systems_bundle_is_healthy(
+    serve: Serve, root: make.Authority, ca: Path
+) -> None:
+    registry = serve(root.issue([NAME]))
+
+    assert_healthy(check(registry.address, env={"SSL_CERT_FILE": str(ca)}))
+
+
+def test_a_self_signed_certificate_that_is_trusted_is_healthy(serve: Serve, tmp_path: Path) -> None:
+    leaf = make.self_signed([NAME])
+    registry = serve(leaf)
+    (tmp_path / "ca.pem").write_text(leaf.pem)
+
+    assert_healthy(check(registry.address, "--cacert", tmp_path / "ca.pem"))
+
+
+def test_an_address_that_is_listed_is_healthy(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue([NAME], ["127.0.0.1"]), name="127.0.0.1")
+
+    assert_healthy(check(registry.address, "--cacert", ca))
+
+
+def test_a_wildcard_of_one_label_is_healthy(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue(["*.reg.test"]), name="a.reg.test")
+
+    assert_healthy(check(registry.address, "--cacert", ca, hosts={"a.reg.test": "127.0.0.1"}))
+
+
+def test_a_cross_signed_root_that_is_sent_besides_is_healthy(serve: Serve, tmp_path: Path) -> None:
+    old, new = make.root_authority("Old Root", not_after=-DAY), make.root_authority("New Root")
+    cross = old.intermediate("New Root", key=new.key)
+    lower = new.intermediate()
+    leaf = lower.issue([NAME])
+    registry = serve(leaf, leaf.cert, lower.cert, cross.cert)
+
+    assert_healthy(check(registry.address, "--cacert", new.write_ca(tmp_path / "new.pem")))
+
+
+# Whether TLS is spoken at all
+
+
+def test_a_plain_http_server_is_named(registry: Registry) -> None:
+    finding = assert_single_root_cause(check(f"{NAME}:{registry.port}"), "tls/plain-http-server")
+
+    assert "HTTP/1.1 400 Bad Request" in finding["detail"]
+    assert "from a registry" in finding["detail"]
+
+
+def test_plain_http_that_is_asked_for_is_healthy(registry: Registry) -> None:
+    assert_healthy(check(f"http://{NAME}:{registry.port}"))
+
+
+@pytest.mark.needs("nginx")
+@pytest.mark.parametrize("server", ["registry", "nginx"])
+def test_plain_http_to_a_tls_server_is_named(
+    tls_registry: Registry,
+    registry: Registry,
+    start_nginx: StartNginx,
+    certificate: make.CertificateFiles,
+    server: str,
+) -> None:
+    if server == "registry":
+        port = tls_registry.port
+    else:
+        port = start_nginx(ReverseProxy(registry.upstream, tls=certificate)).port
+
+    finding = assert_single_root_cause(check(f"http://{NAME}:{port}"), "tls/tls-server-plain-client")
+
+    assert "HTTP" in finding["detail"]
+
+
+# Authorities
+
+
+def test_an_authority_that_is_not_trusted_is_named(serve: Serve, root: make.Authority) -> None:
+    registry = serve(root.intermediate().issue([NAME]))
+
+    finding = assert_single_root_cause(check(registry.address), "tls/unknown-authority")
+
+    assert "CN=Test Root CA" in finding["detail"]
+    assert finding["certainty"] == "proven"
+
+
+def test_a_root_that_issued_the_leaf_itself_is_an_unknown_authority_too(
+    serve: Serve, root: make.Authority
+) -> None:
+    registry = serve(root.issue([NAME]))
+
+    assert_single_root_cause(check(registry.address), "tls/unknown-authority")
+
+
+def test_another_authority_of_the_same_name_is_told(
+    serve: Serve, root: make.Authority, tmp_path: Path
+) -> None:
+    registry = serve(root.issue([NAME]))
+    other = make.root_authority().write_ca(tmp_path / "other.pem")
+
+    finding = assert_single_root_cause(check(registry.address, "--cacert", other), "tls/unknown-authority")
+
+    assert "another generation" in finding["detail"]
+
+
+def test_a_self_signed_certificate_is_named(serve: Serve) -> None:
+    registry = serve(make.self_signed([NAME]))
+
+    assert_single_root_cause(check(registry.address), "tls/self-signed")
+
+
+def test_a_missing_intermediate_is_named(serve: Serve, root: make.Authority, ca: Path) -> None:
+    leaf = root.intermediate().issue([NAME])
+    registry = serve(leaf, leaf.cert)
+
+    assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/missing-intermediate")
+
+
+def test_a_missing_intermediate_that_can_be_fetched_is_proven(
+    serve: Serve, root: make.Authority, ca: Path
+) -> None:
+    lower = root.intermediate("Acme 7")
+    with HTTPServer(lambda _: Answer(200, lower.cert.public_bytes(Encoding.DER))) as issuers:
+        leaf = lower.issue([NAME], ca_issuers=f"{issuers.url}/acme.cer")
+        registry = serve(leaf, leaf.cert)
+
+        finding = assert_single_root_cause(
+            check(registry.address, "--cacert", ca), "tls/missing-intermediate"
+        )
+
+    assert finding["certainty"] == "proven"
+    assert "acme.cer" in finding["detail"]
+
+
+def test_an_issuer_that_turns_out_to_be_a_root_is_an_unknown_authority(
+    serve: Serve, root: make.Authority
+) -> None:
+    with HTTPServer(lambda _: Answer(200, root.cert.public_bytes(Encoding.DER))) as issuers:
+        registry = serve(root.issue([NAME], ca_issuers=f"{issuers.url}/ca.cer"))
+
+        finding = assert_single_root_cause(check(registry.address), "tls/unknown-authority")
+
+    assert finding["certainty"] == "proven"
+
+
+@pytest.mark.parametrize("order", ["reversed", "stranger"])
+def test_a_chain_that_was_put_together_badly_is_warned_about(
+    serve: Serve, root: make.Authority, ca: Path, order: str
+) -> None:
+    upper = root.intermediate("Upper")
+    lower = upper.intermediate("Lower")
+    leaf = lower.issue([NAME])
+    stranger = make.root_authority("Stranger")
+    chain = [upper.cert, lower.cert] if order == "reversed" else [lower.cert, upper.cert, stranger.cert]
+    registry = serve(leaf, leaf.cert, *chain)
+
+    assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/chain-order")
+
+
+@pytest.mark.parametrize("product", ["traefik", "ingress-nginx"])
+def test_the_default_certificate_of_an_ingress_is_named(serve: Serve, product: str) -> None:
+    registry = serve(make.ingress_default(product))  # type: ignore[arg-type]
+
+    assert_single_root_cause(check(registry.address), "tls/proxy-default-certificate")
+
+
+# Dates
+
+
+def test_an_expired_certificate_is_named(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue([NAME], not_after=-3 * DAY))
+
+    finding = assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/expired")
+
+    assert "3 days ago" in finding["detail"]
+
+
+def test_an_expired_intermediate_is_named(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.intermediate(not_after=-DAY).issue([NAME]))
+
+    result = check(registry.address, "--cacert", ca)
+
+    assert_single_root_cause(result, "tls/intermediate-expired")
+    assert_lacks(result, "tls/expired", "tls/unknown-authority")
+
+
+def test_an_expired_root_in_the_only_path_is_named(serve: Serve, tmp_path: Path) -> None:
+    old, new = make.root_authority("Old Root", not_after=-DAY), make.root_authority("New Root")
+    cross = old.intermediate("New Root", key=new.key)
+    lower = new.intermediate()
+    leaf = lower.issue([NAME])
+    registry = serve(leaf, leaf.cert, lower.cert, cross.cert)
+
+    result = check(registry.address, "--cacert", old.write_ca(tmp_path / "old.pem"))
+
+    finding = assert_single_root_cause(result, "tls/intermediate-expired")
+    assert "CN=Old Root" in finding["detail"]
+
+
+def test_a_certificate_of_the_future_is_not_blamed_on_a_right_clock(
+    serve: Serve, root: make.Authority, ca: Path
+) -> None:
+    registry = serve(root.issue([NAME], not_before=2 * DAY))
+
+    assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/not-yet-valid")
+
+
+def test_a_certificate_that_ends_soon_is_warned_about(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue([NAME], not_after=5 * DAY))
+
+    result = check(registry.address, "--cacert", ca)
+
+    assert assert_single_root_cause(result, "tls/expires-soon")["severity"] == "warning"
+    assert result.exit_code == 0
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("names", "host"), [(["other.test"], NAME), (["*.reg.test"], "a.b.reg.test"), (["*.reg.test"], NAME)]
+)
+def test_a_name_that_is_not_covered_is_named(
+    serve: Serve, root: make.Authority, ca: Path, names: list[str], host: str
+) -> None:
+    registry = serve(root.issue(names, ()), name=host)
+
+    finding = assert_single_root_cause(
+        check(registry.address, "--cacert", ca, hosts={host: "127.0.0.1"}), "tls/hostname-mismatch"
+    )
+
+    assert names[0] in finding["detail"]
+
+
+def test_an_address_that_is_not_listed_is_named(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue([NAME], ()), name="127.0.0.1")
+
+    assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/no-ip-san")
+
+
+def test_a_common_name_alone_is_named(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue([NAME], (), san=False))
+
+    assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/common-name-only")
+
+
+# Usage, keys, signatures
+
+
+def test_a_client_certificate_on_the_server_is_named(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue([NAME], eku="client"))
+
+    assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/wrong-key-usage")
+
+
+def test_a_short_key_is_warned_about(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue([NAME], key_type="rsa", key_size=1024))
+
+    assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/weak-key")
+
+
+def test_a_sha1_signature_is_warned_about(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue([NAME], hash="sha1"))
+
+    assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/weak-signature")
+
+
+# Handshakes
+
+
+@pytest.mark.needs("nginx")
+def test_a_server_of_old_versions_alone_is_named(
+    registry: Registry, start_nginx: StartNginx, certificate: make.CertificateFiles
+) -> None:
+    directives = ["ssl_protocols TLSv1 TLSv1.1;", "ssl_ciphers ALL:@SECLEVEL=0;"]
+    nginx = start_nginx(ReverseProxy(registry.upstream, tls=certificate, server_directives=directives))
+
+    assert_single_root_cause(check(f"{NAME}:{nginx.port}", "--cacert", certificate.ca), "tls/legacy-protocol")
+
+
+@pytest.mark.parametrize("version", ["tls1.2", "tls1.3"])
+@pytest.mark.parametrize("offered", ["none", "a stranger's"])
+def test_a_registry_that_wants_a_client_certificate_is_named(
+    serve: Serve, root: make.Authority, ca: Path, tmp_path: Path, version: str, offered: str
+) -> None:
+    config = {"http": {"tls": {"clientcas": [str(ca)], "minimumtls": version}}}
+    registry = serve(root.issue([NAME]), config=config)
+    pair: list[str | Path] = []
+    if offered != "none":
+        files = make.root_authority("Strangers").issue(["me"], eku="client").write(tmp_path / "me")
+        pair = ["--cert", files.cert, "--key", files.key]
+
+    finding = assert_single_root_cause(
+        check(registry.address, "--cacert", ca, *pair), "tls/client-certificate-required"
+    )
+
+    assert "CN=Test Root CA" in finding["detail"]
+
+
+def test_the_right_client_certificate_is_healthy(
+    serve: Serve, root: make.Authority, ca: Path, tmp_path: Path
+) -> None:
+    registry = serve(root.issue([NAME]), config={"http": {"tls": {"clientcas": [str(ca)]}}})
+    files = root.issue(["me"], eku="client").write(tmp_path / "me")
+
+    assert_healthy(check(registry.address, "--cacert", ca, "--cert", files.cert, "--key", files.key))
+
+
+@pytest.mark.needs("nginx")
+def test_nginx_that_wants_a_client_certificate_is_named(
+    registry: Registry, start_nginx: StartNginx, certificate: make.CertificateFiles
+) -> None:
+    directives = [f"ssl_client_certificate {certificate.ca};", "ssl_verify_client on;"]
+    nginx = start_nginx(ReverseProxy(registry.upstream, tls=certificate, server_directives=directives))
+
+    assert_single_root_cause(
+        check(f"{NAME}:{nginx.port}", "--cacert", certificate.ca), "tls/client-certificate-required"
+    )
+
+
+def test_a_server_that_never_answers_the_greeting_is_named(
+    serve: Serve, root: make.Authority, ca: Path
+) -> None:
+    registry = serve(root.issue([NAME]))
+    registry.suspend()
+
+    assert_single_root_cause(
+        check(registry.address, "--cacert", ca, "--timeout", "1"), "tls/handshake-timeout"
+    )
+
+
+@pytest.mark.needs("nginx")
+def test_a_server_that_rejects_the_name_is_named_with_its_alert(
+    registry: Registry, start_nginx: StartNginx, certificate: make.CertificateFiles
+) -> None:
+    nginx = start_nginx(
+        ReverseProxy(registry.upstream, tls=certificate, server_directives=["ssl_reject_handshake on;"])
+    )
+
+    finding = assert_single_root_cause(check(f"{NAME}:{nginx.port}"), "tls/handshake-failed")
+
+    assert "unrecognized_name" in finding["detail"]
+
+
+def test_another_service_on_the_port_is_named(registry: Registry) -> None:
+    with RawServer(raw_server.send(b"SSH-2.0-OpenSSH_9.2p1\r\n")) as server:
+        finding = assert_single_root_cause(check(f"{NAME}:{server.port}"), "tls/handshake-failed")
+
+    assert "SSH-2.0" in finding["detail"]
+
+
+# Several addresses, several clients
+
+
+def test_one_bad_address_of_two_is_found(serve: Serve, root: make.Authority, ca: Path) -> None:
+    port = free_port()
+    good = root.issue([NAME])
+    serve(good, host="127.0.0.1", port=port)
+    serve(root.issue([NAME], not_after=-DAY), host="127.0.0.2", port=port)
+
+    finding = assert_has(
+        check(f"{NAME}:{port}", "--cacert", ca, hosts="127.0.0.1 reg.test\n127.0.0.2 reg.test\n"),  # type: ignore[arg-type]
+        "tls/expired",
+    )
+
+    assert "127.0.0.2" in finding["detail"]
+    assert "127.0.0.1 does not serve this chain" in finding["detail"]
+
+
+def test_clients_of_this_host_that_differ_are_warned_about(serve: Serve, root: make.Authority) -> None:
+    registry = serve(root.issue([NAME]))
+    result = check(
+        registry.address,
+        files={
+            f"/etc/docker/certs.d/{registry.address}/ca.crt": root.ca_pem,
+            f"/etc/containers/certs.d/{registry.address}/ca.crt": make.root_authority("Other").ca_pem,
+        },
+    )
+
+    finding = assert_single_root_cause(result, "tls/trust-differs")
+
+    assert "podman" in finding["detail"]
