@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from regdoctor.model import Exchange
 
@@ -80,8 +81,7 @@ def _silent(_message: str) -> None:
     """Progress that nobody watches."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What a probe may use besides facts.
 
     ``environment`` and ``home`` are the caller's; probes read them from here, never from ``os.environ``.
@@ -98,9 +98,9 @@ class Context:
     home: Path
     conceal: Callable[[Secret], None]
     progress: Callable[[str], None] = _silent
-    shared: dict[str, Any] = field(default_factory=dict)
+    shared: dict[str, Any] = msgspec.field(default_factory=dict)
     """Values that are worked out once a run for all targets, under :attr:`lock`: loaded trust stores."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
     find_proxy: Callable[[str], str | None] = lambda _url: None
     """The forward proxy (without userinfo) that clients with this environment use for a URL."""
 

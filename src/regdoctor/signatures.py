@@ -8,8 +8,9 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from regdoctor.facts.base import Endpoint, EndpointFact, Fact, Role, fact_name
 from regdoctor.model import Certainty, Severity
@@ -56,8 +57,7 @@ class Each(Mapping[Endpoint, F], Generic[F]):
         return len(self._facts)
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(msgspec.Struct, frozen=True):
     """One parameter of a probe or rule. The target stands beside the facts, as what they are about."""
 
     parameter: str
@@ -72,8 +72,7 @@ class Need:
         return fact_name(self.fact)
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(msgspec.Struct, frozen=True):
     """A function that looks at the world and returns one fact."""
 
     function: Callable[..., Fact]
@@ -93,8 +92,7 @@ class Probe:
         return issubclass(self.provides, EndpointFact)
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """A pure generator function: facts in, findings out."""
 
     function: Callable[..., Iterator[Draft]]
@@ -112,8 +110,7 @@ class Rule:
         return any(issubclass(need.fact, EndpointFact) and not need.each for need in self.needs)
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A finding as a rule yields it; the engine adds the catalogue's texts, the check and the identity."""
 
     code: str
@@ -124,7 +121,7 @@ class Draft:
     reproduce: str | None = None
     evidence: tuple[str, ...] = ()
     endpoint: Endpoint | None = None
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def finding(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from regdoctor.catalogue import Area, Catalogue, Code
 from regdoctor.context import Context, Deadline, Trace
-from regdoctor.engine.registry import Check, CheckRegistry
+from regdoctor.engine.registry import CatalogueLoader, Check, CheckRegistry
 from regdoctor.facts.base import Discovery, Endpoint, EndpointFact, Fact, Moment, Role, Settings
 from regdoctor.model import Severity
 from regdoctor.oci.reference import parse_target
@@ -73,27 +73,33 @@ def check_registry(
     """A registry with one check, ``test``, or one for each of ``areas``."""
     groups = areas or {"test": functions}
     entries = {entry.code: entry for entry in codes}
-    checks = []
+    checks: list[Check] = []
+    catalogue = Catalogue(
+        areas=tuple(
+            Area(
+                name=area,
+                package=f"tests.{area}",
+                title=area.title(),
+                summary="",
+                codes=tuple(name for name in entries if name.startswith(f"{area}/")),
+            )
+            for area in groups
+        ),
+        codes=entries,
+    )
+    texts = CatalogueLoader(lambda: catalogue)
     for area, members in groups.items():
         checks.append(
             Check(
                 id=area,
-                title=area.title(),
                 package=f"tests.{area}",
                 distribution="tests",
-                codes=tuple(name for name in entries if name.startswith(f"{area}/")),
                 probes=tuple(read_probe(each) for each in members if hasattr(each, "__regdoctor_probe__")),
                 rules=tuple(read_rule(each) for each in members if hasattr(each, "__regdoctor_rule__")),
+                texts=texts,
             )
         )
-    catalogue = Catalogue(
-        areas=tuple(
-            Area(name=each.id, package=each.package, title=each.title, summary="", codes=each.codes)
-            for each in checks
-        ),
-        codes=entries,
-    )
-    return CheckRegistry(checks=tuple(checks), catalogue=catalogue)
+    return CheckRegistry(checks=tuple(checks), texts=texts)
 
 
 def context(deadline: float = 5.0, options: Options | None = None) -> Context:

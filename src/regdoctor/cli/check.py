@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,9 +44,7 @@ def command(state: RunState, /, targets: tuple[str, ...], **given: Any) -> int:
     if given["plan"]:
         return _show_plan(plan, parsed, options, given["format_"], environment, state)
     formats = (given["format_"], *(name for name, _path in given["outputs"]))
-    # Renderers are imported while the network is waited for.
-    threading.Thread(target=_prepare, args=(formats,), daemon=True).start()
-    found = _run(parsed, options, plan, environment, state)
+    found = _run(parsed, options, plan, environment, state, formats)
     return _finish(found, suppressions, given, environment, state)
 
 
@@ -141,7 +138,7 @@ def _show_plan(
     if format_ not in plan_page.FORMATS:
         raise Misuse(f"--plan is shown as {' or '.join(plan_page.FORMATS)}, not as {format_}")
     data = plan_page.render(plan, targets, options, environment, _home(environment), format_)
-    write_standard_output(state.secrets.scrub_bytes(data))
+    write_standard_output(state.secrets.scrubber().scrub_bytes(data))
     return exit_codes.OK
 
 
@@ -162,6 +159,7 @@ def _run(
     plan: Plan,
     environment: Mapping[str, str],
     state: RunState,
+    formats: Iterable[str],
 ) -> Report:
     from regdoctor.cli.progress import Progress
     from regdoctor.engine import session
@@ -175,6 +173,7 @@ def _run(
             home=_home(environment),
             conceal=state.secrets.add,
             progress=progress,
+            meanwhile=lambda: _prepare(formats),
         )
 
 
@@ -189,6 +188,7 @@ def _finish(
     from regdoctor.cli.output import for_terminal, write_file, write_standard_output
     from regdoctor.report.formats import renderer
     from regdoctor.report.options import FailOn, RenderOptions
+    from regdoctor.report.scrub import scrubbed
 
     if suppressions:
         from regdoctor import suppress
@@ -199,10 +199,13 @@ def _finish(
                 state.secrets,
             )
         found = suppress.apply(found, suppressions)
+    scrubber = state.secrets.scrubber()
+    found = scrubbed(found, scrubber.scrub)
     fail_on = FailOn(given["fail_on"])
+    verbose = given["verbose"]
     for name, path in given["outputs"]:
-        data = renderer(name)(found, RenderOptions(verbose=given["verbose"], fail_on=fail_on))
-        write_file(path, state.secrets.scrub_bytes(data))
-    options = for_terminal(fail_on, verbose=given["verbose"], environment=environment)
-    write_standard_output(state.secrets.scrub_bytes(renderer(given["format_"])(found, options)))
+        data = renderer(name)(found, RenderOptions(verbose=verbose, fail_on=fail_on))
+        write_file(path, scrubber.scrub_bytes(data))
+    options = for_terminal(fail_on, verbose=verbose, environment=environment)
+    write_standard_output(scrubber.scrub_bytes(renderer(given["format_"])(found, options)))
     return exit_codes.of_report(found, fail_on)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from regdoctor.engine.registry import Check, CheckRegistry
 from regdoctor.facts.base import (
@@ -32,8 +33,7 @@ class UnknownCheck(ValueError):  # noqa: N818 - named as the message reads
     """``--only`` or ``--skip`` names no check, area or code."""
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A probe, for the hosts of one role where it is about hosts."""
 
     probe: Probe
@@ -46,8 +46,7 @@ class Node:
         return name if self.role is None else f"{name} of the {self.role.value}"
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What will run: probes in dependency order, and the rules that judge afterwards."""
 
     registry: CheckRegistry

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
-from regdoctor.catalogue import Catalogue
+import msgspec
+
+from regdoctor.catalogue import Area, Catalogue
 from regdoctor.catalogue import load as load_catalogue
 from regdoctor.facts.base import Fact, fact_name
 from regdoctor.signatures import DeclarationError, Probe, Rule, read_probe, read_rule
@@ -21,17 +23,51 @@ from regdoctor.signatures import DeclarationError, Probe, Rule, read_probe, read
 GROUP = "regdoctor.checks"
 
 
-@dataclass(frozen=True)
-class Check:
-    """One loaded check module: its codes, probes and rules, and the distribution that it comes from."""
+class CatalogueLoader:
+    """The catalogue, read when it is first wanted: a run reads it while it waits for the network.
+
+    :param load: reads it.
+    """
+
+    def __init__(self, load: Callable[[], Catalogue]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._catalogue: Catalogue | None = None
+
+    def get(self) -> Catalogue:
+        """The catalogue. Thread-safe.
+
+        :raises CatalogueError, DeclarationError: as ``load`` does, every time.
+        """
+        with self._lock:
+            if self._catalogue is None:
+                self._catalogue = self._load()
+            return self._catalogue
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One loaded check module: its probes and rules, and the distribution that it comes from."""
 
     id: str
-    title: str
     package: str
     distribution: str
-    codes: tuple[str, ...]
     probes: tuple[Probe, ...]
     rules: tuple[Rule, ...]
+    texts: CatalogueLoader
+
+    @property
+    def _area(self) -> Area:
+        return next(area for area in self.texts.get().areas if area.package == self.package)
+
+    @property
+    def title(self) -> str:
+        """What the check looks at, in a word or two."""
+        return self._area.title
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Its codes, those without a rule included."""
+        return self._area.codes
 
     @property
     def detected(self) -> frozenset[str]:
@@ -39,12 +75,19 @@ class Check:
         return frozenset(code for rule in self.rules for code in rule.codes)
 
 
-@dataclass(frozen=True)
-class CheckRegistry:
+class CheckRegistry(msgspec.Struct, frozen=True, kw_only=True):
     """Every check, validated against each other, and the catalogue of their codes."""
 
     checks: tuple[Check, ...]
-    catalogue: Catalogue
+    texts: CatalogueLoader
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue of every check's codes.
+
+        :raises DeclarationError: a rule declares a code that is not its check's own.
+        """
+        return self.texts.get()
 
     def check_of(self, probe_or_rule: Probe | Rule) -> Check:
         """The check that a probe or rule belongs to."""
@@ -62,6 +105,8 @@ class CheckRegistry:
 def load_checks(entry_points: Iterable[Any] | None = None) -> CheckRegistry:
     """Loads every check of the entry-point group, or of the given entry points.
 
+    Whether every code of a rule is catalogued is seen when the catalogue is first read.
+
     :raises DeclarationError: a check is broken or two checks contradict each other; names the culprit.
     """
     if entry_points is None:
@@ -77,17 +122,27 @@ def load_checks(entry_points: Iterable[Any] | None = None) -> CheckRegistry:
                 f"and {point.value} of {_origin(point)}"
             )
         named[point.name] = point
-    catalogue = load_catalogue([point.value for point in named.values()])
-    checks = tuple(_load(point, catalogue) for point in named.values())
-    _validate(checks, catalogue)
-    return CheckRegistry(checks=checks, catalogue=catalogue)
+    checks: list[Check] = []
+
+    def load() -> Catalogue:
+        catalogue = load_catalogue([point.value for point in named.values()])
+        _validate_codes(checks, catalogue)
+        return catalogue
+
+    texts = CatalogueLoader(load)
+    checks.extend(_load(point, texts) for point in named.values())
+    _validate_facts(checks)
+    return CheckRegistry(checks=tuple(checks), texts=texts)
 
 
 def _origin(point: Any) -> str:
+    """The distribution of an entry point. Reading its metadata is slow, and our own is known by the package."""
+    if point.value.startswith("regdoctor.checks."):
+        return "regdoctor"
     return point.dist.name if getattr(point, "dist", None) is not None else "unknown"
 
 
-def _load(point: Any, catalogue: Catalogue) -> Check:
+def _load(point: Any, texts: CatalogueLoader) -> Check:
     package = point.value
     probes: list[Probe] = []
     rules: list[Rule] = []
@@ -106,15 +161,13 @@ def _load(point: Any, catalogue: Catalogue) -> Check:
         raise DeclarationError(
             f"check {point.name} ({package} of {_origin(point)}) does not load: {error!r}"
         ) from error
-    area = next(area for area in catalogue.areas if area.package == package)
     return Check(
         id=point.name,
-        title=area.title,
         package=package,
         distribution=_origin(point),
-        codes=tuple(area.codes),
         probes=tuple(probes),
         rules=tuple(rules),
+        texts=texts,
     )
 
 
@@ -123,9 +176,23 @@ def _submodule(package: str, name: str) -> ModuleType | None:
     return importlib.import_module(full) if importlib.util.find_spec(full) is not None else None
 
 
-def _validate(checks: Sequence[Check], catalogue: Catalogue) -> None:
+def _validate_codes(checks: Sequence[Check], catalogue: Catalogue) -> None:
+    owners = {code: area.package for area in catalogue.areas for code in area.codes}
+    for check in checks:
+        for rule in check.rules:
+            for code in rule.codes:
+                if code not in owners:
+                    raise DeclarationError(f"rule {rule.name} declares {code}, which no findings.toml has")
+                if owners[code] != check.package:
+                    raise DeclarationError(
+                        f"rule {rule.name} declares {code}, which belongs to another check"
+                    )
+
+
+def _validate_facts(checks: Sequence[Check]) -> None:
+    from regdoctor.engine.plan import GIVEN
+
     producers: dict[type[Fact], Probe] = {}
-    yields: dict[str, Rule] = {}
     for check in checks:
         for probe in check.probes:
             if probe.provides in producers:
@@ -134,17 +201,6 @@ def _validate(checks: Sequence[Check], catalogue: Catalogue) -> None:
                     f"{producers[probe.provides].name} and {probe.name}"
                 )
             producers[probe.provides] = probe
-        for rule in check.rules:
-            for code in rule.codes:
-                if code not in catalogue:
-                    raise DeclarationError(f"rule {rule.name} declares {code}, which no findings.toml has")
-                if code not in check.codes:
-                    raise DeclarationError(
-                        f"rule {rule.name} declares {code}, which belongs to another check"
-                    )
-                yields.setdefault(code, rule)
-    from regdoctor.engine.plan import GIVEN
-
     for check in checks:
         parts: tuple[Probe | Rule, ...] = (*check.probes, *check.rules)
         for part in parts:

@@ -11,10 +11,11 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
+
+import msgspec
 
 from regdoctor.context import Context, DeadlineExceeded
 from regdoctor.engine.plan import GIVEN, Node, Plan
@@ -41,8 +42,7 @@ class Absence(Enum):
     DESELECTED = "deselected"
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(msgspec.Struct, frozen=True):
     """A fact that is not there, and why, in a clause of plain words."""
 
     absence: Absence
@@ -50,8 +50,7 @@ class Missing:
     traceback: str = ""
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """What one rule made of the facts: drafts, or why it could not judge."""
 
     check: str
@@ -62,14 +61,13 @@ class Judgement:
     """The missing fact's name."""
 
 
-@dataclass
-class FactStore:
+class FactStore(msgspec.Struct):
     """The facts of one target so far, and why others are missing."""
 
-    facts: dict[tuple[type, Endpoint | None], Any] = field(default_factory=dict)
-    missing: dict[tuple[type, Endpoint | None], Missing] = field(default_factory=dict)
-    endpoints: dict[Role, list[Endpoint]] = field(default_factory=dict)
-    seconds: dict[Probe, float] = field(default_factory=dict)
+    facts: dict[tuple[type, Endpoint | None], Any] = msgspec.field(default_factory=dict)
+    missing: dict[tuple[type, Endpoint | None], Missing] = msgspec.field(default_factory=dict)
+    endpoints: dict[Role, list[Endpoint]] = msgspec.field(default_factory=dict)
+    seconds: dict[Probe, float] = msgspec.field(default_factory=dict)
 
     def add_endpoint(self, endpoint: Endpoint) -> None:
         """Adds a host on the way, once."""
@@ -85,9 +83,17 @@ class FactStore:
 
 
 def gather(
-    plan: Plan, context: Context, registry: Endpoint | None, moment: Moment, settings: Settings
+    plan: Plan,
+    context: Context,
+    registry: Endpoint | None,
+    moment: Moment,
+    settings: Settings,
+    meanwhile: Callable[[], None] | None = None,
 ) -> FactStore:
-    """Runs every probe of the plan for one target and returns what they saw."""
+    """Runs every probe of the plan for one target and returns what they saw.
+
+    :param meanwhile: work that is wanted later; done in a thread once the first probes wait for the network.
+    """
     store = FactStore()
     if registry is not None:
         store.add_endpoint(registry)
@@ -112,6 +118,9 @@ def gather(
             if not endpoints:
                 del running[node]
                 sorter.done(node)
+        if meanwhile is not None:
+            threading.Thread(target=meanwhile, name="meanwhile", daemon=True).start()
+            meanwhile = None
         if not running:
             continue
         try:
@@ -277,9 +286,7 @@ def _judge(check: str, rule: Rule, endpoint: Endpoint | None, store: FactStore) 
 
 
 def _at(draft: Draft, endpoint: Endpoint) -> Draft:
-    from dataclasses import replace
-
-    return replace(draft, endpoint=endpoint)
+    return msgspec.structs.replace(draft, endpoint=endpoint)
 
 
 __all__ = ["GIVEN", "Absence", "FactStore", "Judgement", "Missing", "gather", "judge", "why_missing"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,10 +37,12 @@ def check(
     home: Path,
     conceal: Callable[[Secret], None],
     progress: Callable[[str], None],
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Report:
     """Diagnoses every target, side by side, under one deadline.
 
-    Targets share connections and trust stores. ``conceal`` receives every secret that comes up.
+    Targets share connections and trust stores. ``conceal`` receives every secret that comes up. ``meanwhile``
+    is work that is wanted afterwards, such as loading renderers; it is done while the network is waited for.
     """
     started = datetime.now(UTC)
     clock = time.monotonic()
@@ -47,6 +50,12 @@ def check(
     shared: dict[str, Any] = {}
     lock = threading.Lock()
     reports: list[TargetReport | None] = [None] * len(targets)
+
+    def prepare() -> None:
+        # What fails here fails again where it is needed, and is reported there.
+        with suppress(Exception):
+            plan.registry.texts.get()
+            meanwhile()
 
     def diagnose(index: int, target: Target) -> None:
         context = make_context(
@@ -61,7 +70,9 @@ def check(
             lock=lock,
         )
         try:
-            reports[index] = diagnose_target(plan, context, moment=Moment(now=started))
+            reports[index] = diagnose_target(
+                plan, context, Moment(now=started), prepare if index == 0 else None
+            )
         finally:
             context.http.close()
 
@@ -163,9 +174,11 @@ def settings_of(options: Options) -> Settings:
     )
 
 
-def diagnose_target(plan: Plan, context: Context, moment: Moment) -> TargetReport:
+def diagnose_target(
+    plan: Plan, context: Context, moment: Moment, meanwhile: Callable[[], None] | None = None
+) -> TargetReport:
     """Gathers the facts about one target, judges them and names the root cause."""
-    store = gather(plan, context, registry_endpoint(context), moment, settings_of(context.options))
+    store = gather(plan, context, registry_endpoint(context), moment, settings_of(context.options), meanwhile)
     return conclude(plan, store, context)
 
 

@@ -12,11 +12,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
+
+import msgspec
 
 from regdoctor import __version__
 from regdoctor.facts.base import Failure
@@ -42,8 +43,7 @@ FALLBACK_DELAY = 0.3
 _HEADER_LIMIT = 100
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """An answer and its body. ``body`` holds at most the limit of the request; ``answer`` is the fact."""
 
     answer: Answer
@@ -52,7 +52,7 @@ class Response:
     """The ``Location`` header, unredacted: it may carry a signature that the next request needs."""
 
 
-class NameNotResolved(OSError):
+class NameNotResolved(OSError):  # noqa: N818 - as the finding says it
     """The host's name has no address; ``failure`` says why."""
 
     def __init__(self, failure: Failure) -> None:
@@ -163,7 +163,7 @@ class Client:
                 waited = time.monotonic() - started
                 stream = response.extensions.get("network_stream")
                 peer = stream.get_extra_info("server_addr") if stream is not None else None
-                body, complete, failure = _read(response, body_limit, on_chunk, method)
+                body, complete, failure = _read(response, body_limit, on_chunk)
         except _request_errors() as error:
             return self._failed(key, error, timer)
         finally:
@@ -363,17 +363,15 @@ def without_userinfo(url: str) -> str:
 
 
 def _read(
-    response: httpcore.Response, limit: int, on_chunk: Callable[[bytes], None] | None, method: str
+    response: httpcore.Response, limit: int, on_chunk: Callable[[bytes], None] | None
 ) -> tuple[bytes, bool, str | None]:
     """The body up to the limit, whether it is whole, and why it broke off."""
     import httpcore
 
     kept = bytearray()
     size = 0
-    if method == "HEAD":
-        return b"", True, None
     try:
-        for chunk in response.iter_stream():
+        for chunk in response.iter_stream():  # ends at once after HEAD, and leaves the connection usable
             size += len(chunk)
             if on_chunk is not None:
                 on_chunk(chunk)
