@@ -9,7 +9,7 @@ import click
 
 from regdoctor.cli import exit_codes
 from regdoctor.cli.errors import Failure
-from regdoctor.cli.run_state import RunState, debug_option, pass_state
+from regdoctor.cli.run_state import debug_option
 
 if TYPE_CHECKING:
     from regdoctor.engine.registry import CheckRegistry
@@ -27,8 +27,7 @@ SCHEMA = "regdoctor.checks/1"
     help="Format on standard output.",
 )
 @debug_option
-@pass_state
-def command(state: RunState, /, format_: str) -> int:
+def command(format_: str) -> int:
     """List the check modules, where they come from, and their codes.
 
     A planned code has its texts already, but no rule that finds it yet.
@@ -53,7 +52,7 @@ def command(state: RunState, /, format_: str) -> int:
 
         options = for_terminal(FailOn.ERROR, verbose=False, environment=dict(os.environ))
         data = render(listed, options)
-    write_standard_output(state.secrets.scrub_bytes(data))
+    write_standard_output(data)
     return exit_codes.OK
 
 

@@ -21,10 +21,13 @@ class Failure(click.ClickException):
     exit_code = 1
 
 
-def usage_line(error: click.ClickException) -> str:
-    """One line for an error of usage: the command, what is wrong and, where click speaks, where to look."""
+def usage_line(error: click.ClickException, command: str) -> str:
+    """One line for an error of usage: what is wrong and, where click speaks, where to look.
+
+    :param command: the command in use; click does not always say which one an error is about.
+    """
     context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "regdoctor"
+    command = context.command_path if context is not None else command
     message = _sentence(error.format_message())
     hint = "" if isinstance(error, Misuse | Failure) else f"; see {command} --help"
     return f"{command}: {message}{hint}"

@@ -10,7 +10,7 @@ import click
 
 from regdoctor.cli import exit_codes
 from regdoctor.cli.errors import Failure, Misuse
-from regdoctor.cli.run_state import RunState, debug_option, pass_state
+from regdoctor.cli.run_state import debug_option
 
 if TYPE_CHECKING:
     from regdoctor.catalogue import Catalogue
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     help="Format on standard output.",
 )
 @debug_option
-@pass_state
-def command(state: RunState, /, text: tuple[str, ...], format_: str) -> int:
+def command(text: tuple[str, ...], format_: str) -> int:
     """Say what a finding code, or a pasted message of docker, containerd, podman or kubelet, means.
 
     - reads the message from standard input. The exit code is 3 where nothing is known.
@@ -50,7 +49,7 @@ def command(state: RunState, /, text: tuple[str, ...], format_: str) -> int:
 
         options = for_terminal(FailOn.ERROR, verbose=False, environment=dict(os.environ))
         data = render(explanation, catalogue, options)
-    write_standard_output(state.secrets.scrub_bytes(data))
+    write_standard_output(data)
     return exit_codes.OK if explanation.matches else exit_codes.ERRORS
 
 

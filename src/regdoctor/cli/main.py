@@ -35,9 +35,9 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command itself, imported now, or None where there is none of that name."""
-        del ctx
         if cmd_name not in COMMANDS:
             return None
+        ctx.ensure_object(RunState).command_path = f"{ctx.command_path} {cmd_name}"
         from importlib import import_module
 
         command: click.Command = import_module(COMMANDS[cmd_name][0]).command
@@ -76,7 +76,7 @@ class LazyGroup(click.Group):
         except click.ClickException as error:
             from regdoctor.cli.errors import report, usage_line
 
-            report(usage_line(error), state.secrets)
+            report(usage_line(error, state.command_path), state.secrets)
             return error.exit_code
         except BrokenPipeError:
             from regdoctor.cli.output import close_standard_output
@@ -110,5 +110,5 @@ def regdoctor() -> None:
 
 def main() -> NoReturn:
     """Runs the command line and exits."""
-    regdoctor()
+    regdoctor(prog_name="regdoctor")
     raise AssertionError("the group ends the process itself")

@@ -53,14 +53,7 @@ def render(
             str(value) for name in _FILE_OPTIONS if (value := getattr(options, name, None)) is not None
         ],
         "changes": _changes(options),
-        "steps": [
-            {
-                "fact": node.label,
-                "check": plan.registry.check_of(node.probe).id,
-                "what": _summary(node.probe.function),
-            }
-            for node in plan.order
-        ],
+        "steps": _steps(plan),
         "checks": list(dict.fromkeys(check.id for check, _rule in plan.rules)),
     }
     if format_ == "json":
@@ -122,33 +115,58 @@ def _changes(options: Options) -> list[str]:
     return ["upload of a blob of a few bytes to the registry, and its deletion afterwards"]
 
 
+def _steps(plan: Plan) -> list[dict[str, Any]]:
+    """Every probe once, in an order that fits, with the hosts that it would look at."""
+    from regdoctor.facts.base import fact_name
+    from regdoctor.report.layout import ROLES
+
+    steps: dict[str, dict[str, Any]] = {}
+    for node in plan.order:
+        name = fact_name(node.probe.provides)
+        step = steps.setdefault(
+            name,
+            {
+                "fact": name,
+                "check": plan.registry.check_of(node.probe).id,
+                "what": _summary(node.probe.function),
+                "hosts": [],
+            },
+        )
+        if node.role is not None:
+            step["hosts"].append(ROLES.get(node.role.value, node.role.value))
+    return list(steps.values())
+
+
 def _summary(function: Any) -> str:
-    """The first sentence of a probe's docstring."""
-    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
+    """The first paragraph of a probe's docstring, without its markup."""
+    paragraph = (inspect.getdoc(function) or "").partition("\n\n")[0]
+    return " ".join(paragraph.replace("``", "").split())
 
 
 def _text(document: Mapping[str, Any]) -> str:
-    from regdoctor.report.escape import line
+    from regdoctor.report.options import RenderOptions
+    from regdoctor.report.page import Page
 
-    parts = ["Nothing was contacted. A run would look at:", ""]
+    page = Page(RenderOptions())
+    parts: list[str] = ["Nothing was contacted. A run would look at:", ""]
     for target in document["targets"]:
         way = f"through the proxy {target['proxy']}" if target["proxy"] else "directly"
-        parts.append(f"  {line(target['target'])}: {line(target['url'] or '')}, {line(way)}")
-    if document["further_hosts"]:
-        parts.extend(["", "and, where these name them:", ""])
-        parts.extend(f"  {host}" for host in document["further_hosts"])
+        parts.append(page.prose(f"{target['target']}: {target['url']}, {way}"))
+    parts.extend(page.prose(f"{host}, where one is named") for host in document["further_hosts"])
+    files = ", ".join(document["files"]) or "only those that clients read by default"
+    changes = "; ".join(document["changes"]) or "none, everything is read-only"
     parts.extend(
         [
             "",
-            "Files: "
-            + (", ".join(map(line, document["files"])) or "only those that clients read by default"),
+            page.item("Files:", files, indent=0),
+            page.item("Changes:", changes, indent=0),
+            page.item("Checks:", ", ".join(document["checks"]) or "none", indent=0),
+            "",
+            "Steps, in an order that fits:",
+            "",
         ]
     )
-    parts.append("Changes: " + ("; ".join(document["changes"]) or "none, everything is read-only"))
-    parts.append(f"Checks: {', '.join(document['checks']) or 'none'}")
-    parts.extend(["", "Steps, in an order that fits:", ""])
-    parts.extend(
-        f"  {line(step['fact'])}" + (f": {line(step['what'])}" if step["what"] else "")
-        for step in document["steps"]
-    )
+    for step in document["steps"]:
+        hosts = f" ({', '.join(step['hosts'])})" if step["hosts"] else ""
+        parts.append(page.item("–", f"{step['fact']}{hosts}: {step['what']}"))
     return "\n".join(parts) + "\n"

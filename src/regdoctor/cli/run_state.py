@@ -13,9 +13,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class RunState:
-    """Whether tracebacks are wanted, and the secrets that must not leave."""
+    """The command in use, whether tracebacks are wanted, and the secrets that must not leave."""
 
     def __init__(self) -> None:
+        self.command_path = "regdoctor"
         self.debug = False
         self.secrets = KnownSecrets()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from regdoctor.redact import Scrubber
     from regdoctor.secret import Secret
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -56,14 +57,13 @@ class KnownSecrets:
 
     def scrub(self, text: str) -> str:
         """The text without known secrets and without what looks like one: for messages and tracebacks."""
-        from regdoctor.redact import Scrubber, redact_text
+        from regdoctor.redact import redact_text
 
-        with self._lock:
-            return redact_text(Scrubber(self._secrets, self._usernames).scrub(text))
+        return redact_text(self.scrubber().scrub(text))
 
-    def scrub_bytes(self, data: bytes) -> bytes:
-        """A rendered report without known secrets; the rest of it was redacted where it was seen."""
+    def scrubber(self) -> Scrubber:
+        """What blanks the secrets that are known by now."""
         from regdoctor.redact import Scrubber
 
         with self._lock:
-            return Scrubber(self._secrets, self._usernames).scrub_bytes(data)
+            return Scrubber(self._secrets, self._usernames)
