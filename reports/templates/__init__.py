@@ -1,0 +1,1 @@
+"""Templates of the reports that are made with jinja2."""

@@ -67,7 +67,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     role: str | None = None
     """What that host is for the target: registry, token-server, blob-host, proxy, mirror, upstream."""
     suppressed: str | None = None
-    """Why the caller set it aside (``--suppress``); it then counts neither for the verdict nor for the exit code."""
+    """Why the caller set it aside (``--suppress``); it then counts for neither verdict nor exit code."""
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,1 +1,1 @@
-"""Sunset: does the registry announce that it will be switched off (RFC 8594)?"""
+"""Sunset: whether the registry announces that it will be switched off (RFC 8594)."""
