@@ -14,7 +14,6 @@ $(BIN)/python:
 
 $(VENV)/.developer: pyproject.toml setup.py | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
-	$(BIN)/pip install --quiet --disable-pip-version-check examples/plugin
 	@touch $@
 
 demo: .venv-demo/.installed-demo

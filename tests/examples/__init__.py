@@ -1,0 +1,1 @@
+"""The examples are tested as a user would use them."""
