@@ -39,14 +39,14 @@ def misplaced(endpoint: Endpoint, folders: TrustFolders, handshakes: Handshakes)
     if not verifications or any(each.path or each.accepted for each in verifications):
         return
     client = verifications[0].context.name
-    right = [
-        (folder, file)
-        for folder in folders.folders
-        for file in folder.files
-        if file.completes and not _works(folder, file, client) and not _is_half_a_pair(folder, file)
-    ]
+    found = [(folder, file) for folder in folders.folders for file in folder.files if file.completes]
+    if any(_is_half_a_pair(folder, file) for folder, file in found):
+        # It lies in the right place under the wrong ending: half_a_pair says all.
+        return
+    right = [(folder, file) for folder, file in found if not _works(folder, file, client)]
     if not right:
         return
+    right.sort(key=lambda pair: endpoint.host not in pair[0].path)
     folder, file = right[0]
     others = f" So would {_listed(other.path for _, other in right[1:])}." if right[1:] else ""
     expected = [path for path in folders.expected if _belongs(path, folder, client)] or list(folders.expected)

@@ -133,6 +133,14 @@ def test_it_stops_clients_although_the_authority_is_installed_too() -> None:
     assert draft.code == "trust/ca-as-client-cert"
 
 
+def test_copies_in_other_folders_are_then_of_no_matter() -> None:
+    path = f"{DOCKER}/other.test"
+
+    draft = only(folder(path, file(f"{path}/ca.crt")), folder(OWN, file(f"{OWN}/ca.cert"), used=True))
+
+    assert draft.code == "trust/ca-as-client-cert"
+
+
 def test_a_client_certificate_without_its_key_is_told_apart() -> None:
     lone = file(f"{OWN}/me.cert", authority=False, completes=False, subjects=("CN=me",))
 
