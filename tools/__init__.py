@@ -1,0 +1,1 @@
+"""Tools of the project: generated documents, packages for the tests, type checks."""
