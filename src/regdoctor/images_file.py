@@ -25,6 +25,7 @@ LARGEST: Final = 8_000_000
 MOST_IMAGES: Final = 1000
 
 _DEPTH: Final = 200
+_NULL: Final = "tag:yaml.org,2002:null"
 _DOCKERFILE_NAME: Final = re.compile(r"(?:.*[/.])?(?:docker|container)file(?:\..+)?", re.IGNORECASE)
 _DOCKERFILE_LINE: Final = re.compile(r"(?:FROM|ARG)\s+\S", re.IGNORECASE)
 _YAML_LINE: Final = re.compile(r"---|\{|-\s|[\"']?[\w./-]+[\"']?\s*:(?:\s|$)")
@@ -147,10 +148,9 @@ def _image_keys(text: str, name: str) -> Iterator[tuple[int, str]]:
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    seen: set[int] = set()
     try:
         for document in yaml.compose_all(text, Loader=loader):
-            yield from _walk(document, name, seen, 0)
+            yield from _walk(document, name, set(), 0)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark is not None else name
@@ -161,6 +161,7 @@ def _image_keys(text: str, name: str) -> Iterator[tuple[int, str]]:
 
 
 def _walk(node: Node | None, name: str, seen: set[int], depth: int) -> Iterator[tuple[int, str]]:
+    """Line and text of every image below a node; ``seen`` are the nodes of this document that were visited."""
     from yaml import MappingNode, ScalarNode, SequenceNode
 
     if depth > _DEPTH:
@@ -175,7 +176,7 @@ def _walk(node: Node | None, name: str, seen: set[int], depth: int) -> Iterator[
         for key, value in node.value:
             if isinstance(key, ScalarNode) and key.value == "image":
                 image = _reference_of(value) if isinstance(value, MappingNode) else value
-                if isinstance(image, ScalarNode) and image.value:
+                if isinstance(image, ScalarNode) and image.value and image.tag != _NULL:
                     yield image.start_mark.line + 1, image.value
             yield from _walk(value, name, seen, depth + 1)
 
