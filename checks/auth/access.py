@@ -89,6 +89,14 @@ def anonymous_refused(
     refusal: Refusal | None,
 ) -> AnonymousRefused | None:
     """Why anonymous access is not enough here, or None where it is, or where something else failed."""
+    open_ping = refused_behind_open_ping(asked, refusal)
+    if open_ping is not None and not asked.wanted:
+        return AnonymousRefused(
+            why=f"{wording.line(open_ping)} without credentials{wording.quoted(open_ping)}.",
+            evidence=(open_ping.exchange,),
+        )
+    if not asked.wanted:
+        return None
     if exchange is None:
         if asked.of("basic") is None:
             return None
@@ -128,6 +136,26 @@ def anonymous_refused(
         evidence=(refusal.answer.exchange, "token-exchange"),
         may_be_missing=not (others or says_so),
     )
+
+
+def refused_behind_open_ping(asked: Challenges, refusal: Refusal | None) -> Answer | None:
+    """The 401 of a registry whose ``/v2/`` asks for nothing; None where it does, or where nothing is refused."""
+    if asked.at_ping:
+        return None
+    if asked.wanted:
+        return asked.answer
+    return refusal.answer if refusal is not None and refusal.answer.status == 401 else None
+
+
+def rejected_behind_open_ping(credentials: Credentials, refusal: Refusal | None) -> tuple[Answer, str] | None:
+    """The answer that refuses credentials which were sent although ``/v2/`` did not ask for them."""
+    if refusal is None or not credentials.found:
+        return None
+    if refusal.login is not None and refusal.login.answer is not None and refusal.login.answer.status == 401:
+        return refusal.login.answer, "The token server"
+    if refusal.after_login is not None and refusal.after_login.status == 401 and refusal.login is None:
+        return refusal.after_login, "The registry"
+    return None
 
 
 def helper_was_to_know(credentials: Credentials) -> bool:

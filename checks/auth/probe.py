@@ -51,27 +51,19 @@ _MAY_BE_THE_SCHEME = frozenset(
 )
 """Ways in which a request ends that was made with the wrong scheme."""
 _TLS_PORT = re.compile(r"http request.{0,20}to .{0,10}https|plain http", re.IGNORECASE)
-_MANIFEST_TYPES = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
-)
 
 
 @probe
 def read_challenges(endpoint: Endpoint, target: Target, ping: Ping, context: Context) -> Challenges:
-    """Reads the challenge of ``/v2/``; where that is open, looks below a repository as well.
+    """Reads the challenge of ``/v2/``; where that is open, looks below a repository of a random name as well.
 
-    Registries and proxies that protect only a part of the paths are asked anonymously there, as docker would
-    after an open ``/v2/``.
+    Registries and proxies that protect only a part of the paths ask for a login there. For an image the
+    manifest request shows as much, and nothing is asked here.
     """
     answer = _registry_answer(endpoint, ping)
-    if answer.status == 401:
+    if answer.status == 401 or target.reference is not None:
         return _challenges(answer, answer, repository=None)
-    repository = ping.control or _look_below(endpoint, target, context)
+    repository = ping.control or _look_below(endpoint, context)
     asking = repository if repository is not None and repository.status == 401 else answer
     return _challenges(answer, asking, repository=repository)
 
@@ -89,19 +81,9 @@ def _registry_answer(endpoint: Endpoint, ping: Ping) -> Answer:
     return ping.answer
 
 
-def _look_below(endpoint: Endpoint, target: Target, context: Context) -> Answer | None:
-    """The anonymous answer for the wanted manifest, or for a repository of a random name."""
-    if target.reference is not None:
-        url = f"{endpoint.url}/v2/{target.repository}/manifests/{target.reference.reference}"
-        for method in ("HEAD", "GET"):
-            response = context.http.request(
-                method, url, headers=[("Accept", _MANIFEST_TYPES)], proxy=endpoint.proxy
-            )
-            if isinstance(response, Failure) or response.answer.status not in (405, 501):
-                break
-    else:
-        url = f"{endpoint.url}/v2/{_random_name()}/tags/list"
-        response = context.http.request("GET", url, proxy=endpoint.proxy)
+def _look_below(endpoint: Endpoint, context: Context) -> Answer | None:
+    url = f"{endpoint.url}/v2/{_random_name()}/tags/list"
+    response = context.http.request("GET", url, proxy=endpoint.proxy)
     return None if isinstance(response, Failure) else response.answer
 
 
@@ -126,11 +108,17 @@ def _challenges(ping: Answer, asking: Answer, *, repository: Answer | None) -> C
 @probe
 def name_token_server(endpoint: Endpoint, asked: Challenges, context: Context) -> TokenService:
     """Reads from the Bearer challenge which token server clients are sent to."""
-    bearer = asked.of("bearer")
-    if bearer is None:
+    if asked.of("bearer") is None:
         wants = "another kind of login" if asked.wanted else "no login"
         raise NotApplicable(f"{endpoint.address} asks for {wants}")
-    url = asked.answer.url
+    return _token_service(asked, context)
+
+
+def _token_service(asked: Challenges, context: Context) -> TokenService:
+    """The token server of a Bearer challenge."""
+    bearer, url = asked.of("bearer"), asked.answer.url
+    if bearer is None:
+        return TokenService(realm=None, problem="there is no Bearer challenge")
     problem = challenges.realm_syntax_problem(bearer.realm, url)
     endpoints: tuple[Endpoint, ...] = ()
     if problem is None and bearer.realm is not None:
@@ -182,9 +170,15 @@ def exchange_token(
         raise Blocked(f"the registry names no usable token server: {service.problem}")
     if credentials.kind is CredentialKind.REGISTRY_TOKEN:
         raise NotApplicable("the stored credential is a token for the registry itself")
-    actions = ("pull", "push") if context.options.push else ("pull",)
-    asked = (scopes.repository_scope(target.repository, *actions),) if target.repository is not None else ()
-    return _exchange(service, credentials, asked, context)
+    actions = ("push",) if context.options.push else ()
+    return _exchange(service, credentials, _pull_scope(target, *actions), context)
+
+
+def _pull_scope(target: Target, *more: str) -> tuple[Scope, ...]:
+    """The access that a pull of the target needs; none for a bare registry."""
+    return (
+        (scopes.repository_scope(target.repository, "pull", *more),) if target.repository is not None else ()
+    )
 
 
 def _exchange(
@@ -355,7 +349,7 @@ def ask_on(
     refused = challenges.parse_challenges(answer.all_headers("www-authenticate"))
     seen = Refusal(answer=answer, challenges=refused)
     if authorization.header is None:
-        return seen
+        return _with_login(seen, endpoint, target, credentials, context) if answer.status == 401 else seen
     if authorization.kind == "basic" and target.reference is not None and answer.status in (401, 403):
         return _with_root(seen, endpoint, authorization.header, context)
     if authorization.kind == "bearer" and answer.status == 401 and seen.error is None:
@@ -370,6 +364,33 @@ def ask_on(
     ):
         seen = _with_wider(seen, target.repository, service, credentials, context)
     return seen
+
+
+def _with_login(
+    seen: Refusal, endpoint: Endpoint, target: Target, credentials: Credentials, context: Context
+) -> Refusal:
+    """Answers the challenge of an image behind an open ``/v2/``, as containerd does and docker does not."""
+    from msgspec.structs import replace
+
+    asked = _challenges(seen.answer, seen.answer, repository=None)
+    exchange = None
+    try:
+        if asked.of("bearer") is not None:
+            service = _token_service(asked, context)
+            if service.endpoints and credentials.kind is not CredentialKind.REGISTRY_TOKEN:
+                exchange = _exchange(service, credentials, _pull_scope(target), context)
+            header = _bearer_header(endpoint, credentials, exchange)
+        else:
+            header = _basic_header(endpoint, credentials)
+    except Blocked:
+        return replace(seen, login=exchange)
+    context.conceal(header)
+    if not context.http.may_carry_credentials(endpoint.url):
+        return seen
+    url = f"{endpoint.url}/v2/{target.repository}/tags/list"
+    response = context.http.request("GET", url, authorization=header, proxy=endpoint.proxy)
+    after = None if isinstance(response, Failure) else response.answer
+    return replace(seen, login=exchange, after_login=after)
 
 
 def _with_root(seen: Refusal, endpoint: Endpoint, header: Secret, context: Context) -> Refusal:

@@ -106,22 +106,29 @@ def anonymous_nexus(asked: Challenges, credentials: Credentials, registries: Reg
 
 @rule("auth/ping-not-challenged")
 def ping_not_challenged(
-    asked: Challenges, credentials: Credentials, registries: Registries
+    asked: Challenges, credentials: Credentials, refusal: Refusal | None, registries: Registries
 ) -> Iterator[Draft]:
     """``/v2/`` lets everybody in, and what lies below does not."""
-    if asked.at_ping or not asked.wanted:
+    refused = access.refused_behind_open_ping(asked, refusal)
+    if refused is None:
         return
-    have = (
-        f"The {wording.origin(credentials)} is never sent by docker and podman; containerd, which looks at the "
-        "second answer, does send it."
-        if credentials.found
-        else "docker login would report success for any password, and pulls would still be refused."
-    )
+    after = refusal.after_login if refusal is not None else None
+    rejected = access.rejected_behind_open_ping(credentials, refusal)
+    if not credentials.found:
+        have = "docker login would report success for any password, and pulls would still be refused."
+    else:
+        have = f"The login they have ({wording.origin(credentials)}) is never sent by them."
+        if after is not None and after.status < 400:
+            have += " containerd, which looks at the second answer, sends it and is let in."
+    # Where a login gets no client in, and nothing else says why, it is more than a warning.
+    hopeless = asked.repository is None and credentials.found and rejected is None
+    hopeless = hopeless and (after is None or after.status not in (200, 404))
     yield finding(
         "auth/ping-not-challenged",
-        f"GET /v2/ was answered {asked.ping_status} without a challenge, but {asked.answer.method} "
-        f"{asked.answer.url} was answered 401. docker and podman learn from /v2/ alone whether to log in. {have}",
-        evidence=(asked.ping_exchange, asked.answer.exchange),
+        f"GET /v2/ was answered {asked.ping_status} without a challenge, but {wording.line(refused)}. docker and "
+        f"podman learn from /v2/ alone whether to log in. {have}",
+        severity=Severity.ERROR if hopeless else None,
+        evidence=(asked.ping_exchange, refused.exchange),
         endpoint=_first(registries),
     )
 
@@ -170,7 +177,7 @@ def nothing_to_send(
     registries: Registries,
 ) -> Iterator[Draft]:
     """A login is wanted, and this host has none to give."""
-    if credentials.found or not asked.wanted:
+    if credentials.found:
         return
     refused = access.anonymous_refused(target, asked, settings, exchange, refusal)
     if refused is None:
@@ -240,6 +247,7 @@ def credentials_rejected(
     if not credentials.found:
         return
     rejection = access.rejection(credentials, service, exchange, authorization, refusal)
+    rejection = rejection or access.rejected_behind_open_ping(credentials, refusal)
     if rejection is None:
         return
     answer, by_whom = rejection

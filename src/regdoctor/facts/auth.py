@@ -21,9 +21,9 @@ from regdoctor.secret import Secret
 class Challenges(Fact, frozen=True, kw_only=True):
     """What the registry asks an anonymous client for.
 
-    ``answer`` is where the challenges come from: the answer at ``/v2/``, or that for a repository where
-    ``/v2/`` itself asks for nothing. ``challenges`` is empty where neither asks for anything, or where a 401
-    comes without a challenge.
+    ``answer`` is where the challenges come from: the answer at ``/v2/``, or, for a bare registry whose ``/v2/``
+    asks for nothing, that for a repository. ``challenges`` is empty where neither asks for anything, or where a
+    401 comes without a challenge.
     """
 
     answer: Answer
@@ -33,7 +33,7 @@ class Challenges(Fact, frozen=True, kw_only=True):
     ping_status: int
     ping_exchange: str
     repository: Answer | None = None
-    """The anonymous look below a repository, which is made where ``/v2/`` is open."""
+    """The anonymous look below a repository of a random name, where a bare registry's ``/v2/`` is open."""
 
     @property
     def wanted(self) -> bool:
@@ -200,6 +200,10 @@ class Refusal(Fact, frozen=True, kw_only=True):
     answer: Answer
     """The refusal: 401 or 403, or a limit exceeded."""
     challenges: tuple[Challenge, ...] = ()
+    login: TokenExchange | None = None
+    """Where an image is refused behind an open ``/v2/``: the token that its own challenge leads to."""
+    after_login: Answer | None = None
+    """And the answer to GET ``tags/list`` with the login that the challenge asks for."""
     at_root: Answer | None = None
     """GET ``/v2/`` with the same ``Authorization``, where Basic was refused for a repository."""
     malformed: Answer | None = None

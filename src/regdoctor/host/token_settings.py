@@ -75,19 +75,18 @@ def _key_ids(bundle: Path) -> tuple[tuple[str, ...], str | None]:
     """Every id of every key in a file of PEM certificates, and why there is none."""
     from cryptography import x509
 
+    from regdoctor.certificates import pem_certificates
     from regdoctor.oci.token import key_ids
 
     try:
         with bundle.open("rb") as file:
-            certificates = x509.load_pem_x509_certificates(file.read(_MAX_FILE))
+            found = pem_certificates(file.read(_MAX_FILE))
     except OSError as error:
         return (), f"{bundle} cannot be read here: {error.strerror or error}"
-    except ValueError as error:
-        return (), f"{bundle} holds no usable certificate: {error}"
     ids: list[str] = []
-    for certificate in certificates:
+    for der in found:
         try:
-            ids.extend(sorted(key_ids(certificate.public_key()).all))
+            ids.extend(sorted(key_ids(x509.load_der_x509_certificate(der).public_key()).all))
         except ValueError:
             continue
-    return tuple(dict.fromkeys(ids)), None
+    return tuple(dict.fromkeys(ids)), None if ids else f"{bundle} holds no certificate of a usable key"
