@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.conftest import NAME, StartNginx, StartRegistry
+from tests.conftest import NAME, StartNginx, StartRegistry, TokenRegistry
 from tests.support import certificates as make
 from tests.support import raw_server
 from tests.support.http_server import Answer, HTTPServer
@@ -476,3 +476,12 @@ def test_clients_of_this_host_that_differ_are_warned_about(serve: Serve, root: m
     finding = assert_single_root_cause(result, "tls/trust-differs")
 
     assert "podman" in finding["detail"]
+
+
+def test_the_registrys_folder_serves_its_token_server_too(
+    token_registry: TokenRegistry, authority: make.Authority
+) -> None:
+    address = token_registry.registry.address
+    result = check(address, files={f"/etc/docker/certs.d/{address}/ca.crt": authority.ca_pem})
+
+    assert_lacks(result, "tls/unknown-authority", "tls/missing-intermediate", "auth/realm-unreachable")

@@ -383,3 +383,32 @@ def test_heavy_libraries_are_left_alone() -> None:
     )
 
     assert told.stdout == "set()\n"
+
+
+@pytest.mark.needs("docker-registry")
+@pytest.mark.parametrize(
+    ("folder", "trusted"), [("reg.test:5000", True), ("auth.test:5001", True), ("x", False)]
+)
+def test_a_token_server_is_trusted_by_the_registrys_folder_or_its_own(
+    tmp_path: Path,
+    start_registry: StartRegistry,
+    certificate: make.CertificateFiles,
+    folder: str,
+    trusted: bool,
+) -> None:
+    (tmp_path / "certs" / folder).mkdir(parents=True)
+    (tmp_path / "certs" / folder / "ca.crt").write_text(certificate.ca.read_text())
+
+    settings = tls.client_context(
+        Options(certs_dir=tmp_path / "certs"),
+        "auth.test:5001",
+        tmp_path,
+        verify=True,
+        shared={},
+        lock=threading.Lock(),
+        environment={},
+        domain="reg.test:5000",
+        own=False,
+    )
+
+    assert connects(settings, start_registry(tls=certificate).port) is trusted

@@ -135,6 +135,8 @@ def make_context(
             home=home,
             shared=shared,
             lock=lock,
+            registry=target.registry,
+            domain=target.domain,
         ),
         environment=environment,
         home=home,

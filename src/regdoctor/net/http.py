@@ -68,6 +68,8 @@ class Client:
     """HTTP requests of one target's probes. Thread-safe; connections are kept and shared.
 
     :param shared: values that all targets of a run share under ``lock``; the connections are among them.
+    :param registry: ``host:port`` of the target's registry, where there is one.
+    :param domain: how the image reference writes it, which names its trust folder.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Client:
         home: Path,
         shared: dict[str, Any],
         lock: threading.Lock,
+        registry: str | None = None,
+        domain: str | None = None,
     ) -> None:
         self._options = options
         self._deadline = deadline
@@ -88,6 +92,8 @@ class Client:
         self._home = home
         self._shared = shared
         self._lock = lock
+        self._registry = registry
+        self._domain = domain
 
     def close(self) -> None:
         """Closes every connection that is kept."""
@@ -195,7 +201,7 @@ class Client:
 
         parts = urlsplit(url)
         origin = parts.netloc.rpartition("@")[2]
-        key = (parts.scheme, origin, verify, address, proxy)
+        key = (parts.scheme, origin, verify, address, proxy, self._domain)
         with self._lock:
             pools = self._shared.setdefault("http pools", {})
             pool = None if fresh else pools.get(key)
@@ -228,12 +234,14 @@ class Client:
     def _tls_context(self, host: str, origin: str, *, verify: bool) -> ssl.SSLContext:
         from regdoctor.net.tls import client_context
 
-        port = origin.rpartition("]")[2].rpartition(":")[2] or "443"
         shown = f"[{host}]" if ":" in host else host
+        host_port = f"{shown}:{urlsplit(f'//{origin}').port or 443}"
         return client_context(
             self._options,
-            f"{shown}:{port}",
+            host_port,
             self._home,
+            domain=self._domain,
+            own=host_port == self._registry,
             environment=self._environment,
             verify=verify,
             shared=self._shared,

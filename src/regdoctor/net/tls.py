@@ -377,6 +377,7 @@ def client_context(
     lock: threading.Lock,
     environment: Mapping[str, str],
     domain: str | None = None,
+    own: bool = True,
 ) -> ssl.SSLContext:
     """The TLS settings for HTTP with one registry, trusting what docker on this host would trust for it.
 
@@ -389,10 +390,14 @@ def client_context(
     :param home: the caller's home, for folders below it.
     :param shared: the run's own store, guarded by ``lock``: contexts and bundles are made once a run.
     :param environment: looked up for ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``.
-    :param domain: ``HOST[:PORT]`` of the image reference, which names the folder; docker and podman use that
-        folder for the token server and the blob host of the registry too.
+    :param domain: ``HOST[:PORT]`` as the image reference writes the registry, which names its trust folder;
+        docker and podman use that folder for its token server and blob host as well.
+    :param own: whether ``host_port`` is that registry; for another host a folder of its own goes before.
     """
-    store = trust_stores(options, folder_names(host_port, domain), home, environment)[0]
+    names = folder_names(host_port, domain if own else None)
+    if domain is not None and not own:
+        names = (*names, domain)
+    store = trust_stores(options, names, home, environment)[0]
     key = f"ssl context {verify} {store.files} {store.pairs}"
     with lock:
         kept = shared.get(key)
