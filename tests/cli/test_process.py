@@ -10,8 +10,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.support import ports
@@ -40,6 +42,8 @@ def test_an_unreachable_registry_is_an_error_finding() -> None:
         [*REGDOCTOR, "check", target, "--format", "json"], capture_output=True, env=environment(), check=False
     )
     report = json.loads(done.stdout)
+    schema = json.loads(files("regdoctor.report").joinpath("report.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(report)
     assert done.returncode == 3
     assert done.stderr == b""
     assert [cause["code"] for cause in report["targets"][0]["root_causes"]] == ["tcp/refused"]

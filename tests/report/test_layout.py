@@ -75,6 +75,19 @@ def test_targets_whose_findings_differ_are_not_put_together() -> None:
     assert len(layout.arrange(examples.report(one, other))) == 2
 
 
+def test_targets_whose_findings_differ_in_measured_times_alone_are_put_together() -> None:
+    one, other = (
+        examples.target(
+            f"reg.test:5000/app:{number}",
+            verdict=Verdict.FAILING,
+            findings=(examples.finding(detail=f"Refused after {number} ms, in 0.{number} s, at 10.0.0.5."),),
+        )
+        for number in (1, 2)
+    )
+    (diagnosis,) = layout.arrange(examples.report(one, other))
+    assert diagnosis.also == (other,)
+
+
 def test_evidence_says_what_became_of_an_exchange() -> None:
     exchanges = (examples.exchange(), examples.exchange("x2", status=None, error="timed out"))
     finding = examples.finding(evidence=("x1", "x2", "config.yml:3", "handshakes"))
@@ -130,6 +143,18 @@ def test_the_first_sentence_ends_where_a_sentence_ends(detail: str, sentence: st
         (
             "look at the file: cat /etc/resolv.conf and then restart the daemon",
             ("look at the file: cat /etc/resolv.conf and then restart the daemon", None, ""),
+        ),
+        (
+            "create it: aws ecr create-repository --repository-name app; a project in Harbor",
+            ("create it: aws ecr create-repository --repository-name app; a project in Harbor", None, ""),
+        ),
+        (
+            "try all: for a in $(getent ahosts reg.test | awk '{print $1, $2}'); do nc -zv $a 443; done",
+            (
+                "try all",
+                "for a in $(getent ahosts reg.test | awk '{print $1, $2}'); do nc -zv $a 443; done",
+                "",
+            ),
         ),
         ("publish it on port 443", ("publish it on port 443", None, "")),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,11 +117,11 @@ def _plan(options: Options) -> Plan:
 def _suppressions(path: Path | None, plan: Plan) -> tuple[Suppression, ...]:
     if path is None:
         return ()
-    from regdoctor import suppress
+    from regdoctor.suppress import LARGEST, SuppressionError, parse
 
     try:
-        return suppress.parse(_read(path, suppress.LARGEST), str(path), plan.registry.catalogue)
-    except suppress.SuppressionError as error:
+        return parse(_read(path, LARGEST), str(path), plan.registry.catalogue)
+    except SuppressionError as error:
         raise Misuse(f"--suppress: {error}") from None
 
 
@@ -143,10 +144,12 @@ def _show_plan(
 
 
 def _prepare(formats: Iterable[str]) -> None:
+    """Imports renderers ahead of time; what fails here fails again, and is reported, when they are used."""
     from regdoctor.report.formats import prepare
 
     for name in dict.fromkeys(formats):
-        prepare(name)
+        with suppress(Exception):
+            prepare(name)
 
 
 def _home(environment: Mapping[str, str]) -> Path:
@@ -191,14 +194,14 @@ def _finish(
     from regdoctor.report.scrub import scrubbed
 
     if suppressions:
-        from regdoctor import suppress
+        from regdoctor.suppress import apply, expired
 
-        for each in suppress.expired(found, suppressions):
+        for each in expired(found, suppressions):
             report(
                 f"regdoctor check: {each.place}: {each.code} is suppressed until {each.until} only",
                 state.secrets,
             )
-        found = suppress.apply(found, suppressions)
+        found = apply(found, suppressions)
     scrubber = state.secrets.scrubber()
     found = scrubbed(found, scrubber.scrub)
     fail_on = FailOn(given["fail_on"])

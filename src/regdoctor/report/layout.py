@@ -106,15 +106,22 @@ def arrange(report: Report) -> tuple[Diagnosis, ...]:
     return tuple(sorted(diagnoses, key=lambda each: _WORST_FIRST.index(each.verdict)))
 
 
+_DURATION: Final = re.compile(r"\b\d+(?:\.\d+)? ?(?:ms|s|seconds?)\b")
+
+
 def _same_diagnosis(target: TargetReport, number: int) -> object:
-    """Equal for targets that one explanation serves; targets without a finding each stand for themselves."""
+    """Equal for targets that one explanation serves; targets without a finding each stand for themselves.
+
+    Durations within a text may differ: each target's probes measured their own.
+    """
     if not target.findings:
         return number
     return (
         target.registry,
         target.verdict,
         tuple(
-            (each.code, each.host, each.detail, each.caused_by, each.suppressed) for each in target.findings
+            (each.code, each.host, _DURATION.sub("", each.detail), each.caused_by, each.suppressed)
+            for each in target.findings
         ),
     )
 
@@ -294,18 +301,32 @@ def first_sentence(text: str) -> str:
 
 _PROGRAMS: Final = frozenset(
     """
-    apt-get awk aws az cat certbot chmod chown chronyc crane crictl ctr curl date df dig docker du echo
-    env export firewall-cmd for gcloud getent grep haproxy htpasswd ip iptables journalctl kubectl ln ls
-    lsof mkdir mount mv nc nerdctl nft nginx nslookup oc openssl ping podman python3 regctl regdoctor
-    resolvectl restorecon rm sed setsebool skopeo sleep ss stat sudo sysctl systemctl tail tcpdump time
-    timedatectl timeout top tr traceroute ufw update-ca-certificates update-ca-trust watch xargs
+    apk apt apt-get awk aws az base64 bash brew buildah cat certbot chgrp chmod chown chronyc cmp cp
+    crane crictl ctr curl date df diff dig dmesg dnf docker dockerd dpkg du echo env export findmnt
+    firewall-cmd for fsck gcloud getent grep haproxy helm htpasswd hwclock install ip iptables
+    journalctl kill kubectl less ln ls lsof mkdir mount mv nc nerdctl netplan nft nginx nmcli nslookup
+    oc openssl pgrep ping podman printf ps python3 regctl regdoctor resolvectl restorecon rm rpm sed
+    semanage setsebool sh sha256sum shred skopeo sleep socat ss stat sudo sysctl systemctl tail tcpdump
+    tee test time timedatectl timeout top tr traceroute tune2fs ufw umount update-ca-certificates
+    update-ca-trust watch xargs xfs_quota yum zypper
     """.split()  # noqa: SIM905 - a list of a hundred lines says no more
 )
 """First words of command lines: what stands after a colon and begins with one is shown as a command."""
+_KEYWORDS: Final = frozenset({"do", "done", "else", "fi", "if", "then", "while"})
 _PROSE: Final = re.compile(
-    r" (?:and|or|then|the|is|are|it|with|must|names|against|for each|through|directly) "
+    r" (?:against|and|are|directly|each|is|it|must|names|or|the|then|through|with) |[:,] "
 )
-_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
+_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\\.")
+_SEQUENCE: Final = re.compile(r";|&&|\|\|")
+
+
+def _is_command(text: str) -> bool:
+    """Whether a text is a command line that could be pasted as it is: every part of it begins with a program."""
+    bare = _QUOTED.sub("", text)
+    if _PROSE.search(bare):
+        return False
+    firsts = [part.split()[0] for part in _SEQUENCE.split(bare) if part.strip()]
+    return bool(firsts) and all(first in _PROGRAMS or first in _KEYWORDS for first in firsts)
 
 
 def split_command(step: str) -> tuple[str, str | None, str]:
@@ -319,8 +340,7 @@ def split_command(step: str) -> tuple[str, str | None, str]:
     command, remark = rest, ""
     if match := re.fullmatch(r"(.*\S) (\([^()]*\))", rest):
         command, remark = match.groups()
-    first = command.partition(" ")[0]
-    if first not in _PROGRAMS or _PROSE.search(_QUOTED.sub("", command)):
+    if not _is_command(command):
         return step, None, ""
     return prose, command, remark
 
