@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regdoctor.cli import exit_codes
-from regdoctor.cli.errors import Failure, Misuse, report
+from regdoctor.cli.errors import Failure, Misuse, say
 from regdoctor.cli.options import check_options, read_options
 from regdoctor.cli.parameters import SectionedCommand
 from regdoctor.cli.run_state import RunState, debug_option, pass_state
@@ -87,7 +87,7 @@ def _images(path: Path, environment: Mapping[str, str], state: RunState) -> tupl
     except images_file.ImagesFileError as error:
         raise Misuse(f"--images: {error}") from None
     for note in images.left_out:
-        report(f"regdoctor check: left out: {note}", state.secrets)
+        say(f"regdoctor check: left out: {note}", state.secrets)
     return images.targets
 
 
@@ -197,7 +197,7 @@ def _finish(
         from regdoctor.suppress import apply, expired
 
         for each in expired(found, suppressions):
-            report(
+            say(
                 f"regdoctor check: {each.place}: {each.code} is suppressed until {each.until} only",
                 state.secrets,
             )

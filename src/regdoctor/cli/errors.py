@@ -42,12 +42,12 @@ def internal_line(error: BaseException) -> str:
     )
 
 
-def report(line: str, secrets: KnownSecrets) -> None:
+def say(line: str, secrets: KnownSecrets) -> None:
     """Writes a line to standard error, secrets blanked."""
     sys.stderr.write(f"{secrets.scrub(line)}\n")
 
 
-def report_traceback(error: BaseException, secrets: KnownSecrets) -> None:
+def say_traceback(error: BaseException, secrets: KnownSecrets) -> None:
     """Writes a traceback to standard error, secrets blanked; local values are never part of it."""
     import traceback
 
@@ -59,8 +59,6 @@ def _sentence(message: str) -> str:
     from regdoctor.report.escape import line
 
     text = line(message).removesuffix(".")
-    return (
-        text[:1].lower() + text[1:]
-        if text[1:2].islower() and text.startswith(("No ", "Got ", "Missing ", "Invalid "))
-        else text
-    )
+    if text.startswith(("Got ", "Invalid ", "Missing ", "No ")):
+        text = text[0].lower() + text[1:]
+    return text

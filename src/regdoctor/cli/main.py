@@ -74,9 +74,9 @@ class LazyGroup(click.Group):
             sys.stderr.write(f"{error.format_message()}\n")
             return exit_codes.USAGE
         except click.ClickException as error:
-            from regdoctor.cli.errors import report, usage_line
+            from regdoctor.cli.errors import say, usage_line
 
-            report(usage_line(error, state.command_path), state.secrets)
+            say(usage_line(error, state.command_path), state.secrets)
             return error.exit_code
         except BrokenPipeError:
             from regdoctor.cli.output import close_standard_output
@@ -84,11 +84,11 @@ class LazyGroup(click.Group):
             close_standard_output()
             return exit_codes.OK
         except Exception as error:  # the last resort: a line, not a traceback
-            from regdoctor.cli.errors import internal_line, report, report_traceback
+            from regdoctor.cli.errors import internal_line, say, say_traceback
 
             if state.debug:
-                report_traceback(error, state.secrets)
-            report(internal_line(error), state.secrets)
+                say_traceback(error, state.secrets)
+            say(internal_line(error), state.secrets)
             return exit_codes.FAILED
         return code if isinstance(code, int) else exit_codes.OK
 

@@ -10,6 +10,7 @@ import click
 
 from regdoctor.cli.errors import Misuse
 from regdoctor.cli.parameters import (
+    ANY_FILE,
     ANY_FOLDER,
     FILE,
     FILE_OR_STDIN,
@@ -95,7 +96,7 @@ _OPTIONS: Final = (
         metavar="HOST[:PORT]",
         help="NTP server to compare clocks with; repeatable.",
     ),
-    _host("--config", type=FILE, metavar="FILE", help="The registry's config.yml."),
+    _host("--config", type=ANY_FILE, metavar="FILE", help="The registry's config.yml."),
     _host("--storage", type=ANY_FOLDER, metavar="DIR", help="The registry's storage folder."),
     _host("--log", type=FILE, metavar="FILE", help="A log of registry, proxy or daemon."),
     _host("--proxy-config", type=FILE, metavar="FILE", help="The reverse proxy's configuration."),

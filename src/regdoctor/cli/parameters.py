@@ -20,6 +20,8 @@ FILE_OR_STDIN: Final = click.Path(exists=True, dir_okay=False, readable=True, al
 FOLDER: Final = click.Path(exists=True, file_okay=False, readable=True, path_type=Path)
 ANY_FOLDER: Final = click.Path(path_type=Path)
 """A folder whose absence is a finding and no misuse: the registry's storage."""
+ANY_FILE: Final = click.Path(path_type=Path)
+"""A file whose absence is a finding and no misuse: the registry's configuration."""
 
 
 class Seconds(click.ParamType[float]):
