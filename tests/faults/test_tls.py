@@ -12,11 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.conftest import NAME, StartNginx, StartRegistry, TokenRegistry
 from tests.support import certificates as make
-from tests.support import raw_server
 from tests.support.http_server import Answer, HTTPServer
 from tests.support.nginx import ReverseProxy
 from tests.support.ports import free_port
-from tests.support.raw_server import RawServer
+from tests.support.raw_server import raw_server, send
 from tests.support.regdoctor_cli import (
     CliResult,
     assert_has,
@@ -438,9 +437,9 @@ def test_a_server_that_rejects_the_name_is_named_with_its_alert(
     assert "unrecognized_name" in finding["detail"]
 
 
-def test_another_service_on_the_port_is_named(registry: Registry) -> None:
-    with RawServer(raw_server.send(b"SSH-2.0-OpenSSH_9.2p1\r\n")) as server:
-        finding = assert_single_root_cause(check(f"{NAME}:{server.port}"), "tls/handshake-failed")
+def test_another_service_on_the_port_is_named() -> None:
+    with raw_server(send(b"SSH-2.0-OpenSSH_9.2p1\r\n")) as port:
+        finding = assert_single_root_cause(check(f"{NAME}:{port}"), "tls/handshake-failed")
 
     assert "SSH-2.0" in finding["detail"]
 

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from regdoctor.host.trust import ClientPair
 from regdoctor.net import tls
 from tests.conftest import StartNginx, StartRegistry
 from tests.support import certificates as make
-from tests.support import raw_server
 from tests.support.nginx import ReverseProxy
-from tests.support.raw_server import RawServer
+from tests.support.ports import free_port
+from tests.support.raw_server import close_after_greeting, hold, raw_server, reset, send
 from tests.support.registry import Registry
 
 NAME = "reg.test"
@@ -209,16 +210,18 @@ def test_the_alert_that_ends_a_handshake_is_named(
 @pytest.mark.parametrize(
     ("behaviour", "kind"),
     [
-        (raw_server.close_after_greeting, FailureKind.CONNECTION_CLOSED),
-        (raw_server.reset, FailureKind.CONNECTION_RESET),
-        (raw_server.send(b"SSH-2.0-OpenSSH_9.2\r\n"), FailureKind.TLS_NOT_SPOKEN),
-        (raw_server.send(b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"), FailureKind.TLS_FAILURE),
+        (close_after_greeting, FailureKind.CONNECTION_CLOSED),
+        (reset, FailureKind.CONNECTION_RESET),
+        (send(b"SSH-2.0-OpenSSH_9.2\r\n"), FailureKind.TLS_NOT_SPOKEN),
+        (send(b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"), FailureKind.TLS_FAILURE),
     ],
     ids=["close", "reset", "ssh", "broken record"],
 )
-def test_each_end_of_a_handshake_has_its_kind(behaviour: raw_server.Behaviour, kind: FailureKind) -> None:
-    with RawServer(behaviour) as server:
-        seen = shake(server.port)
+def test_each_end_of_a_handshake_has_its_kind(
+    behaviour: Callable[[socket.socket, threading.Event], None], kind: FailureKind
+) -> None:
+    with raw_server(behaviour) as port:
+        seen = shake(port)
 
     assert seen.failure is not None
     assert seen.failure.kind is kind
@@ -226,16 +229,16 @@ def test_each_end_of_a_handshake_has_its_kind(behaviour: raw_server.Behaviour, k
 
 
 def test_control_characters_of_an_answer_are_escaped() -> None:
-    with RawServer(raw_server.send(b"\x1b[31mred\x00\r\n")) as server:
-        seen = shake(server.port)
+    with raw_server(send(b"\x1b[31mred\x00\r\n")) as port:
+        seen = shake(port)
 
     assert seen.plaintext_excerpt == r"\x1b[31mred\x00\r\n"
 
 
 def test_a_silent_server_costs_one_time_out() -> None:
-    with RawServer(raw_server.hold) as server:
+    with raw_server(hold) as port:
         started = time.monotonic()
-        seen = shake(server.port, timeout=0.3)
+        seen = shake(port, timeout=0.3)
         elapsed = time.monotonic() - started
 
     assert seen.failure is not None
@@ -248,16 +251,14 @@ def test_an_endless_answer_is_cut_off() -> None:
         while not stopped.is_set():
             connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\xff\xff" + b"x" * 16379)
 
-    with RawServer(flood) as server:
-        seen = shake(server.port, timeout=5)
+    with raw_server(flood) as port:
+        seen = shake(port, timeout=5)
 
     assert seen.failure is not None
 
 
 def test_a_refused_connection_is_a_failure_of_its_own() -> None:
-    with RawServer(raw_server.hold) as server:
-        port = server.port
-    seen = shake(port)
+    seen = shake(free_port())
 
     assert seen.failure is not None
     assert seen.failure.kind is FailureKind.CONNECTION_REFUSED

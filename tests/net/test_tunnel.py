@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import socket
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from regdoctor.api import Failure, FailureKind, Secret
 from regdoctor.net.tunnel import through_proxy
-from tests.support import raw_server
-from tests.support.raw_server import RawServer
+from tests.support.ports import free_port
+from tests.support.raw_server import close_after_greeting, raw_server, send
 
 
 def no_tls(connection: socket.socket, _name: str) -> socket.socket:
@@ -32,15 +33,15 @@ class Proxy:
         connection.recv(1024)
 
 
-def open_through(server: RawServer, userinfo: str = "", host: str = "reg.test") -> socket.socket | Failure:
-    proxy = Secret(f"http://{userinfo}{server.address}")
+def open_through(port: int, userinfo: str = "", host: str = "reg.test") -> socket.socket | Failure:
+    proxy = Secret(f"http://{userinfo}127.0.0.1:{port}")
     return through_proxy(proxy, host, 5000, no_tls)(2.0)
 
 
 def test_what_follows_the_answer_stays_in_the_tunnel() -> None:
     proxy = Proxy(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\nhello")
-    with RawServer(proxy) as server:
-        tunnel = open_through(server)
+    with raw_server(proxy) as port:
+        tunnel = open_through(port)
 
         assert isinstance(tunnel, socket.socket)
         with tunnel:
@@ -51,8 +52,8 @@ def test_what_follows_the_answer_stays_in_the_tunnel() -> None:
 
 def test_a_user_of_the_proxy_is_sent_to_it_decoded() -> None:
     proxy = Proxy(b"HTTP/1.1 200 OK\r\n\r\n")
-    with RawServer(proxy) as server:
-        tunnel = open_through(server, "me:p%40ss@")
+    with raw_server(proxy) as port:
+        tunnel = open_through(port, "me:p%40ss@")
         assert isinstance(tunnel, socket.socket)
         tunnel.close()
 
@@ -61,8 +62,8 @@ def test_a_user_of_the_proxy_is_sent_to_it_decoded() -> None:
 
 def test_an_ipv6_host_is_written_in_brackets() -> None:
     proxy = Proxy(b"HTTP/1.1 200 OK\r\n\r\n")
-    with RawServer(proxy) as server:
-        tunnel = open_through(server, host="2001:db8::1")
+    with raw_server(proxy) as port:
+        tunnel = open_through(port, host="2001:db8::1")
         assert isinstance(tunnel, socket.socket)
         tunnel.close()
 
@@ -71,8 +72,8 @@ def test_an_ipv6_host_is_written_in_brackets() -> None:
 
 @pytest.mark.parametrize("answer", ["403 Forbidden", "407 Proxy Authentication Required", "503 No"])
 def test_a_refusal_is_the_proxys(answer: str) -> None:
-    with RawServer(Proxy(f"HTTP/1.1 {answer}\r\n\r\n".encode())) as server:
-        failure = open_through(server, "me:secret@")
+    with raw_server(Proxy(f"HTTP/1.1 {answer}\r\n\r\n".encode())) as port:
+        failure = open_through(port, "me:secret@")
 
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.PROXY_REFUSED
@@ -82,21 +83,19 @@ def test_a_refusal_is_the_proxys(answer: str) -> None:
 
 @pytest.mark.parametrize(
     "behaviour",
-    [raw_server.close_after_greeting, raw_server.send(b"SSH-2.0-x\r\n\r\n"), raw_server.send(b"x" * 20000)],
+    [close_after_greeting, send(b"SSH-2.0-x\r\n\r\n"), send(b"x" * 20000)],
     ids=["closes", "is no proxy", "never ends"],
 )
-def test_what_is_no_answer_is_told(behaviour: raw_server.Behaviour) -> None:
-    with RawServer(behaviour) as server:
-        failure = open_through(server)
+def test_what_is_no_answer_is_told(behaviour: Callable[[socket.socket, threading.Event], None]) -> None:
+    with raw_server(behaviour) as port:
+        failure = open_through(port)
 
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.PROXY_UNREACHABLE
 
 
 def test_a_dead_proxy_is_unreachable() -> None:
-    with RawServer(raw_server.hold) as server:
-        pass
-    proxy = Secret(f"http://me:secret@{server.host}:1")
+    proxy = Secret(f"http://me:secret@127.0.0.1:{free_port()}")
 
     failure = through_proxy(proxy, "reg.test", 5000, no_tls)(2.0)
 

@@ -1,92 +1,84 @@
-"""A TCP server that does with each connection what a test says: close, reset, hold, or send any bytes."""
+"""A TCP server whose every byte the test decides: for answers that no HTTP server would give."""
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
-
-Behaviour = Callable[[socket.socket, threading.Event], object]
-"""What is done with an accepted connection; the event is set when the server stops."""
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 
-def close_after_greeting(connection: socket.socket, _stopped: threading.Event) -> None:
-    """Read something and close in good order."""
+@contextmanager
+def raw_server(
+    answer: Callable[[socket.socket, threading.Event], None], host: str = "127.0.0.1"
+) -> Iterator[int]:
+    """Runs ``answer`` for every connection, in a thread of its own, and gives the port.
+
+    ``answer`` gets the connection, whose time-out is 10 s, and an event that is set when the test is over;
+    it should wait on the event instead of sleeping.
+    """
+    over = threading.Event()
+    listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+    def serve(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.settimeout(10)
+            answer(connection, over)
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _peer = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        over.set()
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """The request's header, up to the empty line."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        chunk = connection.recv(65536)
+        if not chunk:
+            break
+        received += chunk
+    return received
+
+
+def close_after_greeting(connection: socket.socket, _over: threading.Event) -> None:
+    """Reads something and closes in good order."""
     connection.recv(65536)
 
 
-def reset(connection: socket.socket, _stopped: threading.Event) -> None:
-    """Read something and reset the connection."""
+def reset(connection: socket.socket, _over: threading.Event) -> None:
+    """Reads something and resets the connection."""
     connection.recv(65536)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def hold(_connection: socket.socket, stopped: threading.Event) -> None:
-    """Say nothing until the server stops."""
-    stopped.wait()
+def hold(_connection: socket.socket, over: threading.Event) -> None:
+    """Says nothing until the test is over."""
+    over.wait()
 
 
-def send(content: bytes) -> Behaviour:
-    """Send bytes at once, then wait for the other side to end."""
+def send(content: bytes) -> Callable[[socket.socket, threading.Event], None]:
+    """Sends bytes at once, then waits for the other side to end."""
 
-    def behave(connection: socket.socket, _stopped: threading.Event) -> None:
+    def answer(connection: socket.socket, _over: threading.Event) -> None:
         connection.sendall(content)
         while connection.recv(65536):
             pass
 
-    return behave
-
-
-class RawServer:
-    """Accepts connections on a free port of an address until it is stopped."""
-
-    def __init__(self, behave: Behaviour, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.host = host
-        self._behave = behave
-        self._listener = socket.create_server((host, port))
-        self._stopped = threading.Event()
-        self._connections: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return int(self._listener.getsockname()[1])
-
-    @property
-    def address(self) -> str:
-        """``host:port``."""
-        return f"{self.host}:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(timeout=5)
-
-    def _accept(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._connections.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
-            self._behave(connection, self._stopped)
+    return answer
