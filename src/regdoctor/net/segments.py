@@ -66,9 +66,7 @@ def try_sizes(exchange: Exchange, sizes: Sequence[int | None], timeout: float) -
     late = make_failure(FailureKind.RESPONSE_TIMEOUT, exchange.address)
     return tuple(
         trials.get(position)
-        or SegmentTrial(
-            segment_size=size, completed=False, seconds=timeout, sent=0, received=0, failure=late
-        )
+        or SegmentTrial(segment_size=size, completed=False, seconds=timeout, sent=0, received=0, failure=late)
         for position, size in enumerate(sizes)
     )
 
