@@ -215,6 +215,13 @@ def test_a_hosts_toml_names_containerds_authorities(tmp_path: Path) -> None:
     assert found["containerd"] == (one, two)
 
 
+def test_containerd_is_not_compared_where_it_is_told_not_to_verify(tmp_path: Path) -> None:
+    folder = tmp_path / "hosts" / "reg.test:5000"
+    write(folder / "hosts.toml", '[host."https://reg.test:5000"]\nskip_verify = true\n')
+
+    assert [store.name for store in stores(Options(hosts_dir=tmp_path / "hosts"), tmp_path)] == ["docker"]
+
+
 def test_a_hosts_toml_that_does_not_parse_leaves_dockers_files(tmp_path: Path) -> None:
     folder = tmp_path / "hosts" / "reg.test:5000"
     file = write(folder / "ca.crt", pem())

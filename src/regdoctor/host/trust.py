@@ -254,13 +254,19 @@ def _store(name: str, folder: Path | None, options: Options, more: tuple[Path, .
 
 
 def _containerd(roots: Iterable[Path], names: Sequence[str], options: Options) -> TrustStore | None:
+    """What containerd trusts; None where it has no folder for the registry, or is told not to verify it."""
     folders = [name for text in names for name in (_underscored(text), text) if name]
     folder = _folder(roots, [*folders, "_default"])
     if folder is None:
         return None
-    listed = _hosts_toml_authorities(folder)
-    if listed is None:
+    tables = _hosts_toml(folder)
+    if tables is None:
         return _store("containerd", folder, options)
+    if any(table.get("skip_verify") is True for table in tables):
+        return None
+    named = [table.get("ca") for table in tables]
+    texts = [text for value in named for text in (value if isinstance(value, list) else [value])]
+    listed = tuple(dict.fromkeys(folder / text for text in texts if isinstance(text, str)))
     extra, problem = read_authorities(listed)
     return TrustStore(
         name="containerd", files=listed, extra=extra, pairs=_pairs(None, options), problem=problem
@@ -273,8 +279,8 @@ def _underscored(name: str) -> str | None:
     return f"{host}_{port}_" if colon and port.isdigit() else None
 
 
-def _hosts_toml_authorities(folder: Path) -> tuple[Path, ...] | None:
-    """The files that ``ca`` keys of a ``hosts.toml`` name; None without one that can be parsed."""
+def _hosts_toml(folder: Path) -> list[dict[str, Any]] | None:
+    """The tables of a ``hosts.toml`` that set how hosts are trusted; None without one that can be parsed."""
     content = read_small(folder / "hosts.toml")
     if content is None:
         return None
@@ -284,9 +290,7 @@ def _hosts_toml_authorities(folder: Path) -> tuple[Path, ...] | None:
         return None
     hosts = document.get("host")
     tables = [document, *(hosts.values() if isinstance(hosts, dict) else ())]
-    named = [table.get("ca") for table in tables if isinstance(table, dict)]
-    texts = [text for value in named for text in (value if isinstance(value, list) else [value])]
-    return tuple(dict.fromkeys(folder / text for text in texts if isinstance(text, str)))
+    return [table for table in tables if isinstance(table, dict)]
 
 
 def files_with(folder: Path | None, suffix: str) -> tuple[Path, ...]:
