@@ -144,3 +144,10 @@ def test_the_worst_target_decides_a_run() -> None:
     assert overall([Verdict.HEALTHY, Verdict.FAILING]) is Verdict.FAILING
     assert overall([Verdict.HEALTHY, Verdict.UNDETERMINED, Verdict.DEGRADED]) is Verdict.UNDETERMINED
     assert overall([Verdict.HEALTHY, Verdict.HEALTHY]) is Verdict.HEALTHY
+
+
+def test_what_a_server_named_cannot_break_out_of_a_command() -> None:
+    hostile = Endpoint(role=Role.TOKEN_SERVER, scheme="https", host="a;rm -rf $HOME", port=443)
+    (found,) = diagnose(finding("tcp/refused", "closed", endpoint=hostile))
+
+    assert found.reproduce == "look at 'a;rm -rf $HOME:443' {}"

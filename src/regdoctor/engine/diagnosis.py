@@ -7,6 +7,7 @@ explains it (``explained_by``) and both are about the same host, or one of them 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from regdoctor.catalogue import LADDER, Catalogue, docs_page
@@ -91,7 +92,14 @@ def _values(draft: Draft, target: Target) -> dict[str, str]:
             "address": endpoint.address,
             "url": endpoint.url,
         }
-    return values | dict(draft.values)
+    return {name: _for_shell(value) for name, value in (values | dict(draft.values)).items()}
+
+
+def _for_shell(value: str) -> str:
+    """The value as a word of a shell command: hosts and paths may come from what a server said."""
+    if re.fullmatch(r"[\w.:/@%+=,\[\]~ -]*|<[\w -]+>|.*<repository>:<tag>", value, re.ASCII):
+        return value
+    return shlex.quote(value)
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:
