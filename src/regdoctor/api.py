@@ -16,7 +16,7 @@ from regdoctor import certificates, facts, oci
 from regdoctor.context import Context, Deadline, DeadlineExceeded
 from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of this interface
 from regdoctor.facts import __all__ as _facts
-from regdoctor.host import docker_config, proxies, time_daemons, token_settings, trust
+from regdoctor.host import config_file, docker_config, proxies, time_daemons, token_settings, trust
 from regdoctor.model import Certainty, Severity
 from regdoctor.net import (
     dns,
@@ -72,6 +72,7 @@ __all__ = [
     "TokenClaims",
     "certificates",
     "challenges",
+    "config_file",
     "digests",
     "dns",
     "docker_config",

@@ -28,6 +28,8 @@ _SECRET_SUFFIXES: Final = (
     "privatekey",
     "accesskey",
     "accesskeyid",
+    "accountkey",
+    "licensekey",
     "apikey",
     "artapi",
     "credential",

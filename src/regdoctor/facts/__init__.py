@@ -41,6 +41,13 @@ from regdoctor.facts.clock import (
     TimeDaemon,
     TimeDaemons,
 )
+from regdoctor.facts.config import (
+    ConfigEntry,
+    ConfigFile,
+    ConfigProblem,
+    ConfigProblemKind,
+    RepeatedKey,
+)
 from regdoctor.facts.dns import (
     Addresses,
     HostsEntry,
@@ -101,6 +108,10 @@ __all__ = [
     "Blobs",
     "Challenges",
     "ChildLook",
+    "ConfigEntry",
+    "ConfigFile",
+    "ConfigProblem",
+    "ConfigProblemKind",
     "ConnectionAttempt",
     "Connections",
     "CredentialKind",
@@ -143,6 +154,7 @@ __all__ = [
     "PullAuthorization",
     "Refusal",
     "RepeatedConnections",
+    "RepeatedKey",
     "RepeatedQuestion",
     "Replicas",
     "Repositories",

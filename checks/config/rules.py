@@ -1,0 +1,199 @@
+"""What keeps the registry from starting with its configuration, and what it reads otherwise than it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regdoctor.api import (
+    Certainty,
+    ConfigFile,
+    ConfigProblem,
+    ConfigProblemKind,
+    Draft,
+    Each,
+    Endpoint,
+    Ping,
+    ProducerKind,
+    RepeatedKey,
+    Role,
+    Severity,
+    finding,
+    rule,
+)
+
+VERSION = "0.1"
+"""The only version of the configuration there is (distribution ``configuration/configuration.go``)."""
+
+_UNREAD = {
+    ConfigProblemKind.MISSING: "does not exist",
+    ConfigProblemKind.NOT_A_FILE: "is not a file",
+    ConfigProblemKind.READ_ERROR: "cannot be read",
+}
+
+_HINTS = (
+    (
+        "found character that cannot start any token",
+        "A tab indents the line, or a value begins with @, ` or %: YAML indents with blanks only, and such "
+        "values need quotes.",
+    ),
+    ("tab character", "YAML indents with blanks only."),
+    (
+        "mapping values are not allowed",
+        "Two colons stand on one line, or the line is indented deeper than the one that it belongs to; a value "
+        "with a colon and a blank in it needs quotes.",
+    ),
+    (
+        "did not find expected key",
+        "The indentation fits no line above, or a quote or bracket ends too early.",
+    ),
+    ("did not find expected '-' indicator", "In a list every item begins with a dash in the same column."),
+    ("could not find expected ':'", "A key stands there without its colon."),
+    ("found unexpected end of stream", "A quote is never closed."),
+    ("did not find expected ',' or", "A bracket is never closed, or a comma is missing."),
+    ("unknown anchor", "A value that begins with * needs quotes."),
+    ("alphabetic or numeric character", "A value that begins with & or * needs quotes."),
+    ("unknown directive", "A line may not begin with %: it is no template and no comment."),
+    ("invalid UTF", "Save the file as UTF-8."),
+    ("control characters", "The file holds bytes that are no text; save it as plain UTF-8."),
+)
+
+
+@rule("config/unreadable")
+def unreadable(config: ConfigFile) -> Iterator[Draft]:
+    """There is nothing to read at the path."""
+    problem = config.problem
+    if problem is None or problem.kind is ConfigProblemKind.SYNTAX:
+        return
+    if problem.kind is ConfigProblemKind.TOO_LARGE:
+        yield finding(
+            "config/unreadable",
+            f"{config.path} was not read ({problem.message}): no registry's configuration is like that. Is it "
+            "the right file?",
+            certainty=Certainty.POSSIBLE,
+            severity=Severity.WARNING,
+            evidence=(config.path,),
+        )
+        return
+    if problem.kind is ConfigProblemKind.FORBIDDEN:
+        yield finding(
+            "config/unreadable",
+            f"{config.path} may not be read by this user: {problem.message}. Whether the registry's own user may, "
+            "this run cannot see; run it as root, or as that user.",
+            certainty=Certainty.POSSIBLE,
+            severity=Severity.WARNING,
+            evidence=(config.path,),
+        )
+        return
+    seen = f"{config.path} {_UNREAD[problem.kind]}: {problem.message}."
+    if problem.kind is ConfigProblemKind.NOT_A_FILE and problem.message == "a folder":
+        seen = (
+            f"{config.path} is a folder. Docker makes one where a file is to be mounted that does not exist on "
+            "the host; the registry then finds a folder in place of its configuration."
+        )
+    yield finding(
+        "config/unreadable",
+        f"{seen} A registry started with it stops at once with “configuration error”.",
+        evidence=(config.path,),
+    )
+
+
+@rule("config/syntax")
+def syntax(config: ConfigFile, pings: Each[Ping]) -> Iterator[Draft]:
+    """The registry's YAML parser refuses the file."""
+    problem = config.problem
+    if problem is None or problem.kind is not ConfigProblemKind.SYNTAX:
+        return
+    place = (
+        f"line {problem.line}, column {problem.column}" if problem.line is not None else "an unknown place"
+    )
+    seen = [f"{config.path}, {place}: {problem.message}."]
+    if problem.excerpt and problem.excerpt.strip():
+        seen.append(f"The line reads “{problem.excerpt}” (→ is a tab).")
+    if problem.began is not None and problem.began != problem.line:
+        seen.append(f"What goes wrong there began on line {problem.began}.")
+    seen.extend(_hint(problem))
+    seen.append(
+        "The registry stops with “configuration error: error parsing …: yaml: …” when it starts with it."
+    )
+    yield finding(
+        "config/syntax",
+        " ".join([*seen, *_answers(pings)]),
+        evidence=(config.place(problem.line),),
+    )
+
+
+def _hint(problem: ConfigProblem) -> Iterator[str]:
+    """What the parser's words usually come from."""
+    for words, hint in _HINTS:
+        if words in problem.message:
+            yield hint
+            return
+
+
+def _answers(pings: Each[Ping]) -> Iterator[str]:
+    """Says that the registry runs nevertheless, where it does."""
+    endpoint = next((each for each, ping in pings.items() if _is_registry(each, ping)), None)
+    if endpoint is not None:
+        yield (
+            f"{endpoint.address} answers nevertheless: it was started with another file or before this change, "
+            "and will not start again with it."
+        )
+
+
+def _is_registry(endpoint: Endpoint, ping: Ping) -> bool:
+    return (
+        endpoint.role is Role.REGISTRY
+        and ping.answer is not None
+        and ping.answer.producer.kind is ProducerKind.REGISTRY
+    )
+
+
+@rule("config/version")
+def version(config: ConfigFile) -> Iterator[Draft]:
+    """``version: 0.1`` is not there."""
+    if config.problem is not None:
+        return
+    entry = config.get("version")
+    if entry is not None and entry.value == VERSION:
+        return
+    if entry is not None and entry.kind not in ("null", "map", "list"):
+        seen = f"{config.place(entry.line)} says version: {entry.value}."
+    elif entry is not None:
+        seen = f"{config.place(entry.line)}: version has no value that a version could be."
+    elif config.root == "null":
+        seen = f"{config.path} is empty ({config.size} bytes, nothing but comments)."
+    elif config.root != "map":
+        seen = f"{config.path} holds no keys at its top level but a {config.root}."
+    else:
+        seen = f"{config.path} has no key version at its top level."
+    yield finding(
+        "config/version",
+        f"{seen} The registry reads nothing but version 0.1 and does not start.",
+        evidence=(config.place(entry.line if entry is not None else None),),
+    )
+
+
+@rule("config/duplicate-key")
+def duplicate_key(config: ConfigFile) -> Iterator[Draft]:
+    """A key stands twice in the same map."""
+    for repeated in config.repeated:
+        yield finding(
+            "config/duplicate-key",
+            f"{repeated.name} stands {_times(repeated)} in {config.path}: lines "
+            f"{' and '.join(map(str, repeated.lines))}. {_effect(repeated, config)}",
+            evidence=tuple(config.place(line) for line in repeated.lines),
+        )
+
+
+def _times(repeated: RepeatedKey) -> str:
+    return "twice" if len(repeated.lines) == 2 else f"{len(repeated.lines)} times"
+
+
+def _effect(repeated: RepeatedKey, config: ConfigFile) -> str:
+    last = repeated.lines[-1]
+    if repeated.mixed:
+        return "The registry mixes them: of a setting that both have the later one counts."
+    entry = config.get(*repeated.path)
+    if entry is not None and entry.kind == "map":
+        return f"The registry takes the one of line {last} alone; what only the earlier one says is lost."
+    return f"The registry takes the value of line {last} and says nothing about the others."
