@@ -10,6 +10,7 @@ from regdoctor.api import (
     Answer,
     Blocked,
     Challenges,
+    ConfigFile,
     Context,
     CredentialKind,
     Credentials,
@@ -436,14 +437,11 @@ def _with_wider(
 
 
 @probe
-def read_configuration(context: Context) -> TokenSettings:
-    """Reads what the registry's own configuration says about tokens, where the caller has it."""
-    path = context.options.config
-    if path is None:
-        raise NotApplicable("no configuration of the registry was given (--config)")
+def read_configuration(config: ConfigFile, context: Context) -> TokenSettings:
+    """Takes what concerns tokens out of the registry's own configuration, where the caller has it."""
     variables = context.options.env_file
     environment = token_settings.read_variables(variables) if variables is not None else {}
-    settings = token_settings.read_token_settings(path, environment)
+    settings = token_settings.token_settings(config, environment)
     if settings is None:
-        raise NotApplicable(f"{path} sets up no token server")
+        raise NotApplicable(f"{config.path} sets up no token server")
     return settings

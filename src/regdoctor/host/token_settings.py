@@ -1,41 +1,42 @@
-"""What a registry's configuration file says about tokens, for comparison with the tokens of its server.
+"""What a registry's own configuration says about tokens, for comparison with the tokens of its server.
 
-Only ``auth.token`` is read (distribution ``docs/content/about/configuration.md``), and the variables that
-overrule it (``REGISTRY_AUTH_TOKEN_…``).
+The keys are those of ``auth.token`` (distribution ``docs/content/about/configuration.md``); variables named
+``REGISTRY_AUTH_TOKEN_…`` overrule the file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from regdoctor.facts.auth import TokenSettings
+from regdoctor.facts.config import ConfigFile
 
 _MAX_FILE: Final = 1024 * 1024
 _VARIABLE: Final = "REGISTRY_AUTH_TOKEN_"
 
 
-def read_token_settings(path: Path, environment: Mapping[str, str]) -> TokenSettings | None:
-    """Read ``auth.token`` of a configuration file; None where it has none or cannot be read.
+def token_settings(config: ConfigFile, variables: Mapping[str, str]) -> TokenSettings | None:
+    """Take what concerns tokens out of a configuration; None where it sets up no token server.
 
-    ``environment`` is that of the registry process. Keys are read from ``rootcertbundle`` where this host
-    has that file.
+    ``variables`` are the registry process's. Keys are read from ``rootcertbundle`` where this host has that
+    file.
     """
-    section = _section(path)
-    for name in ("realm", "service", "issuer", "rootcertbundle"):
-        value = environment.get(f"{_VARIABLE}{name.upper()}")
-        if value is not None:
-            section = {**(section or {}), name: value}
-    if section is None:
+
+    def value(name: str) -> str | None:
+        overruled = variables.get(f"{_VARIABLE}{name.upper()}")
+        return overruled if overruled is not None else config.text("auth", "token", name)
+
+    issuer, service, realm, bundle = map(value, ("issuer", "service", "realm", "rootcertbundle"))
+    if issuer is None and service is None and realm is None:
         return None
-    bundle = _text(section, "rootcertbundle")
     key_ids, problem = _key_ids(Path(bundle)) if bundle else ((), None)
     return TokenSettings(
-        source=str(path),
-        realm=_text(section, "realm"),
-        service=_text(section, "service"),
-        issuer=_text(section, "issuer"),
+        source=config.path,
+        realm=realm,
+        service=service,
+        issuer=issuer,
         key_ids=key_ids,
         bundle=bundle,
         bundle_problem=problem,
@@ -51,24 +52,6 @@ def read_variables(path: Path) -> dict[str, str]:
         return {}
     pairs = (line.strip().partition("=") for line in lines)
     return {name: value for name, equals, value in pairs if equals and name.startswith(_VARIABLE)}
-
-
-def _section(path: Path) -> dict[str, Any] | None:
-    import yaml
-
-    try:
-        with path.open("rb") as file:
-            document = yaml.safe_load(file.read(_MAX_FILE))
-    except (OSError, yaml.YAMLError, RecursionError):
-        return None
-    auth = document.get("auth") if isinstance(document, dict) else None
-    section = auth.get("token") if isinstance(auth, dict) else None
-    return section if isinstance(section, dict) else None
-
-
-def _text(section: Mapping[str, Any], name: str) -> str | None:
-    value = section.get(name)
-    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
 def _key_ids(bundle: Path) -> tuple[tuple[str, ...], str | None]:
