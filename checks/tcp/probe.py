@@ -34,7 +34,7 @@ from regdoctor.api import (
 DIRECT_BESIDE_PROXY = 1.5
 """Seconds for direct connections to a host that clients reach through a proxy: one repeated SYN fits in."""
 
-REPETITIONS = 2
+REPETITIONS = 4
 PAUSE = 0.03
 """Seconds between repetitions."""
 MOST_REPEATED = 8

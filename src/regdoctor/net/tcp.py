@@ -187,7 +187,7 @@ def _failed(
     )
 
 
-def is_absent_neighbour(address: str, table: Path = Path("/proc/net/arp")) -> bool:
+def is_absent_neighbour(address: str, table: Path = Path("/proc/thread-self/net/arp")) -> bool:
     """Whether an IPv4 address of a directly connected network did not answer ARP (proc(5), /proc/net/arp).
 
     The kernel itself gives a connection up as unreachable only after about three seconds.
@@ -220,7 +220,7 @@ def is_listening(address: str, port: int) -> bool | None:
     """
     wanted = ipaddress.ip_address(address.partition("%")[0])
     known = False
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+    for table in (Path("/proc/thread-self/net/tcp"), Path("/proc/thread-self/net/tcp6")):
         try:
             lines = table.read_text(encoding="ascii", errors="replace").splitlines()[1:]
         except OSError:
