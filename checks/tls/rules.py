@@ -24,6 +24,7 @@ from regdoctor.api import (
     NtpReadings,
     Ping,
     PlainPort,
+    RunningDaemons,
     ServedCertificate,
     Settings,
     finding,
@@ -252,8 +253,10 @@ def not_yet_valid(
         )
         yield finding(
             "tls/not-yet-valid",
-            f"The certificate chain that {endpoint.address} serves becomes valid only at {words.date(start)}, in "
-            f"{words.span(start - moment.now)} by this host's clock ({words.date(moment.now)}). {clock} docker "
+            f"The certificate chain that {endpoint.address} serves becomes valid only at "
+            f"{words.date(start)}, in "
+            f"{words.span(start - moment.now)} by this host's clock ({words.date(moment.now)}). {clock} "
+            "docker "
             f"says: x509: certificate has expired or is not yet valid.{each.where}",
             certainty=Certainty.PROVEN if confirmed else Certainty.LIKELY,
             evidence=EVIDENCE,
@@ -471,6 +474,49 @@ def trust_differs(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]
             evidence=EVIDENCE,
         )
 
+
+@rule("tls/trust-differs")
+def store_not_read_again(
+    endpoint: Endpoint, handshakes: Handshakes, running: RunningDaemons
+) -> Iterator[Draft]:
+    """A running daemon has read the system's store before the authority that is needed was added to it."""
+    for each in served(handshakes):
+        verification = each.verification
+        if verification is None or not verification.accepted or verification.anchor is None:
+            continue
+        anchor = verification.anchor
+        if anchor.subject in verification.context.own_authorities:
+            # Files for this registry are read again for each request.
+            continue
+        added = [one for one in running.authorities if anchor.sha256 in one.sha256]
+        early = [
+            daemon
+            for daemon in running.daemons
+            if added and all(daemon.started_at < one.changed_at for one in added)
+        ]
+        if early:
+            since = words.listed(
+                f"{daemon.name} (pid {daemon.pid}, running since {words.date(daemon.started_at)})"
+                for daemon in early
+            )
+            yield finding(
+                "tls/trust-differs",
+                f"The chain that {endpoint.address} serves leads to {anchor.subject}, which was added to "
+                "this "
+                f"host's authorities at {words.date(added[0].changed_at)} ({added[0].path}). {since} read "
+                "the "
+                "system's authorities before, when it was started, and does not know this one. Programs "
+                "started "
+                f"later, such as curl, accept the chain.{each.where}",
+                certainty=Certainty.LIKELY,
+                fix=(
+                    f"systemctl restart {' '.join(_UNITS.get(daemon.name, daemon.name) for daemon in early)}",
+                ),
+                evidence=(*EVIDENCE, "running-daemons"),
+            )
+
+
+_UNITS = {"dockerd": "docker", "buildkitd": "buildkit"}
 
 _CLIENTS = {
     "docker": "docker",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,16 +12,23 @@ from regdoctor.api import (
     Context,
     Endpoint,
     Handshakes,
+    LocalAuthority,
     NotApplicable,
     Role,
+    RunningDaemon,
+    RunningDaemons,
     TrustFile,
     TrustFolder,
     TrustFolders,
     certificates,
     probe,
+    processes,
     trust,
     verification,
 )
+
+DAEMONS = frozenset({"dockerd", "containerd", "crio", "kubelet", "buildkitd"})
+"""Programs that read the system's authorities once, when they start (Go's ``x509.SystemCertPool``)."""
 
 
 @probe
@@ -49,6 +57,25 @@ def look_into_folders(endpoint: Endpoint, handshakes: Handshakes | None, context
             for folder in listed
         ),
     )
+
+
+@probe
+def look_at_daemons() -> RunningDaemons:
+    """Which daemons that pull images run here, since when, and what was added to the system's authorities."""
+    daemons = []
+    for process in processes.running(lambda name: name in DAEMONS):
+        started = process.started_at()
+        if started is not None:
+            daemons.append(RunningDaemon(name=process.name, pid=process.pid, started_at=started))
+    if not daemons:
+        raise NotApplicable("no daemon that pulls images runs on this host")
+    authorities = []
+    for path, found in trust.local_authorities():
+        with contextlib.suppress(OSError):
+            changed = datetime.fromtimestamp(path.stat().st_ctime, UTC)
+            hashes = tuple(certificates.read_certificate(der).sha256 for der in found)
+            authorities.append(LocalAuthority(path=str(path), changed_at=changed, sha256=hashes))
+    return RunningDaemons(daemons=tuple(daemons), authorities=tuple(authorities))
 
 
 def _served(handshakes: Handshakes | None) -> list[bytes]:

@@ -16,7 +16,7 @@ from regdoctor import certificates, facts, oci
 from regdoctor.context import Context, Deadline, DeadlineExceeded
 from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of this interface
 from regdoctor.facts import __all__ as _facts
-from regdoctor.host import config_file, docker_config, proxies, time_daemons, token_settings, trust
+from regdoctor.host import config_file, docker_config, processes, proxies, time_daemons, token_settings, trust
 from regdoctor.model import Certainty, Severity
 from regdoctor.net import (
     dns,
@@ -86,6 +86,7 @@ __all__ = [
     "oci",
     "platforms",
     "probe",
+    "processes",
     "proxies",
     "resolver_files",
     "rule",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.conftest import NAME, StartNginx, StartRegistry, TokenRegistry
 from tests.support import certificates as make
+from tests.support import programs
+from tests.support.forward_proxy import ForwardProxy
 from tests.support.http_server import Answer, HTTPServer
 from tests.support.nginx import ReverseProxy
-from tests.support.ports import free_port
+from tests.support.ports import free_port, wait_until
+from tests.support.processes import Daemon
 from tests.support.raw_server import raw_server, send
 from tests.support.regdoctor_cli import (
     CliResult,
@@ -22,6 +27,7 @@ from tests.support.regdoctor_cli import (
     assert_healthy,
     assert_lacks,
     assert_single_root_cause,
+    codes,
     run_regdoctor,
 )
 from tests.support.registry import Registry
@@ -484,3 +490,62 @@ def test_the_registrys_folder_serves_its_token_server_too(
     result = check(address, files={f"/etc/docker/certs.d/{address}/ca.crt": authority.ca_pem})
 
     assert_lacks(result, "tls/unknown-authority", "tls/missing-intermediate", "auth/realm-unreachable")
+
+
+def test_a_daemon_that_has_not_read_the_new_authority_is_warned_about(
+    serve: Serve, root: make.Authority, ca: Path, tmp_path: Path
+) -> None:
+    registry = serve(root.issue([NAME]))
+    shutil.copy(programs.path("sleep"), tmp_path / "dockerd")
+    with Daemon([tmp_path / "dockerd", "60"], log=tmp_path / "log"):
+        started = time.monotonic()
+        wait_until(lambda: time.monotonic() - started > 0.2, "the daemon is measurably older than the file")
+        result = check(
+            registry.address,
+            env={"SSL_CERT_FILE": str(ca)},
+            files={"/usr/local/share/ca-certificates/lab.crt": root.ca_pem},
+        )
+
+    finding = assert_single_root_cause(result, "tls/trust-differs")
+    assert "dockerd" in finding["detail"]
+    assert "systemctl restart docker" in finding["fix"]
+
+
+def test_a_daemon_that_started_later_is_healthy(
+    serve: Serve, root: make.Authority, ca: Path, tmp_path: Path
+) -> None:
+    registry = serve(root.issue([NAME]))
+    shutil.copy(programs.path("sleep"), tmp_path / "dockerd")
+    started = time.monotonic()
+    wait_until(lambda: time.monotonic() - started > 0.2, "the file is measurably older than the daemon")
+    with Daemon([tmp_path / "dockerd", "60"], log=tmp_path / "log"):
+        result = check(
+            registry.address,
+            env={"SSL_CERT_FILE": str(ca)},
+            files={"/usr/local/share/ca-certificates/lab.crt": ca},
+        )
+
+    assert_healthy(result)
+
+
+# Through a forward proxy
+
+
+def test_a_certificate_is_judged_through_a_forward_proxy_too(
+    serve: Serve, root: make.Authority, ca: Path
+) -> None:
+    registry = serve(root.issue([NAME], not_after=-DAY))
+    with ForwardProxy(addresses={NAME: "127.0.0.1"}) as proxy:
+        result = check(registry.address, "--cacert", ca, "--proxy", proxy.url, hosts={})
+
+    assert_single_root_cause(result, "tls/expired")
+
+
+def test_a_good_certificate_through_a_forward_proxy_is_healthy(
+    serve: Serve, root: make.Authority, ca: Path
+) -> None:
+    registry = serve(root.issue([NAME]))
+    with ForwardProxy(addresses={NAME: "127.0.0.1"}) as proxy:
+        result = check(registry.address, "--cacert", ca, "--proxy", proxy.url, hosts={})
+
+    assert_lacks(result, *(code for code in codes(result.report) if code.startswith(("tls/", "trust/"))))

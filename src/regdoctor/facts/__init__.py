@@ -98,7 +98,14 @@ from regdoctor.facts.tls import (
     Verification,
     VerificationError,
 )
-from regdoctor.facts.trust import TrustFile, TrustFolder, TrustFolders
+from regdoctor.facts.trust import (
+    LocalAuthority,
+    RunningDaemon,
+    RunningDaemons,
+    TrustFile,
+    TrustFolder,
+    TrustFolders,
+)
 
 __all__ = [
     "Addresses",
@@ -134,6 +141,7 @@ __all__ = [
     "HostsFile",
     "IndexChildren",
     "IssuerLookup",
+    "LocalAuthority",
     "ManifestContent",
     "ManifestLook",
     "MissingIssuers",
@@ -160,6 +168,8 @@ __all__ = [
     "Repositories",
     "ResolverConfiguration",
     "Role",
+    "RunningDaemon",
+    "RunningDaemons",
     "SegmentTrial",
     "SegmentTrials",
     "ServedCertificate",

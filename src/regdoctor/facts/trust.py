@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
-from regdoctor.facts.base import EndpointFact
+from regdoctor.facts.base import EndpointFact, Fact
 
 
 class TrustFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,3 +48,28 @@ class TrustFolders(EndpointFact, frozen=True, kw_only=True):
 
     expected: tuple[str, ...]
     folders: tuple[TrustFolder, ...]
+
+
+class RunningDaemon(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that pulls images on this host and has read the system's authorities when it was started."""
+
+    name: str
+    pid: int
+    started_at: datetime
+
+
+class LocalAuthority(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that this host's administrator has added to the system's authorities."""
+
+    path: str
+    changed_at: datetime
+    """The time of the last change of the file or its place, UTC (``st_ctime``)."""
+    sha256: tuple[str, ...]
+    """Of the certificates that it holds."""
+
+
+class RunningDaemons(Fact, frozen=True, kw_only=True):
+    """Daemons that keep what they read of the system's authorities, and what was added to those by hand."""
+
+    daemons: tuple[RunningDaemon, ...]
+    authorities: tuple[LocalAuthority, ...]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -69,6 +71,19 @@ class Process:
             )
         except (KeyError, IndexError, ValueError):
             return None
+
+    def started_at(self) -> datetime | None:
+        """When it was started by this host's clock, UTC; None where it has ended meanwhile.
+
+        Field 22 of its ``stat`` file is clock ticks since the boot, as ``/proc/uptime`` is seconds (proc(5)).
+        """
+        fields = _text(self.folder / "stat").rpartition(")")[2].split()
+        uptime = _text(self.folder.parent / "uptime").split()
+        try:
+            age = float(uptime[0]) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        except (IndexError, ValueError):
+            return None
+        return datetime.now(UTC) - timedelta(seconds=age)
 
     def environment(self) -> dict[str, str]:
         """Its environment as it was started with; empty where the caller may not see it."""

@@ -32,6 +32,13 @@ SYSTEM_BUNDLES = (
 SYSTEM_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 """Every file in these counts besides the bundle, unless ``SSL_CERT_DIR`` names others, separated by ``:``."""
 
+LOCAL_FOLDERS = (
+    "/usr/local/share/ca-certificates",
+    "/etc/pki/ca-trust/source/anchors",
+    "/etc/pki/trust/anchors",
+)
+"""Where administrators add authorities (update-ca-certificates(8), update-ca-trust(8))."""
+
 _FILE_LIMIT = 8 * 1024 * 1024
 _FOLDER_LIMIT = 4096
 
@@ -145,6 +152,17 @@ def read_small(path: Path) -> bytes | None:
     except OSError:
         return None
     return content if len(content) <= _FILE_LIMIT else None
+
+
+def local_authorities() -> tuple[tuple[Path, tuple[bytes, ...]], ...]:
+    """The files that administrators added to the system's authorities, with their certificates."""
+    found = []
+    for folder in LOCAL_FOLDERS:
+        for path in sorted(itertools.islice(Path(folder).rglob("*"), _FOLDER_LIMIT)):
+            certificates = pem_certificates(read_small(path) or b"")
+            if certificates:
+                found.append((path, certificates))
+    return tuple(found)
 
 
 def read_authorities(files: tuple[Path, ...]) -> tuple[Authorities, str | None]:

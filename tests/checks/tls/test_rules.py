@@ -20,6 +20,7 @@ from regdoctor.api import (
     Handshake,
     Handshakes,
     IssuerLookup,
+    LocalAuthority,
     MissingIssuers,
     NtpReading,
     NtpReadings,
@@ -28,6 +29,8 @@ from regdoctor.api import (
     Producer,
     ProducerKind,
     Role,
+    RunningDaemon,
+    RunningDaemons,
     Settings,
 )
 from regdoctor.checks.tls import rules
@@ -41,6 +44,7 @@ from tests.checks.tls.examples import (
     ROOT,
     accepted,
     certificate,
+    context,
     failed,
     handshake,
     handshakes,
@@ -631,6 +635,54 @@ def test_clients_that_agree_are_not() -> None:
     both = (accepted(*handshake().chain), accepted(*handshake().chain, name="containerd"))
 
     assert codes(handshake(verifications=both)) == []
+
+
+ANCHOR = root()
+ADDED = LocalAuthority(
+    path="/usr/local/share/ca-certificates/lab.crt", changed_at=NOW, sha256=(ANCHOR.sha256,)
+)
+BY_SYSTEM = Handshakes(
+    handshakes=(
+        handshake(
+            verifications=(replace(accepted(*handshake().chain, anchor=ANCHOR), context=context("docker")),)
+        ),
+    )
+)
+
+
+def daemons(started: timedelta, *authorities: LocalAuthority) -> RunningDaemons:
+    daemon = RunningDaemon(name="dockerd", pid=7, started_at=NOW + started)
+    return RunningDaemons(daemons=(daemon,), authorities=authorities)
+
+
+def test_a_daemon_older_than_the_authority_it_needs_is_warned_about() -> None:
+    (draft,) = rules.store_not_read_again(ENDPOINT, BY_SYSTEM, daemons(-DAY, ADDED))
+
+    assert (draft.code, draft.certainty) == ("tls/trust-differs", Certainty.LIKELY)
+    assert "dockerd (pid 7, running since 2026-11-22 12:00 UTC)" in draft.detail
+    assert draft.fix == ("systemctl restart docker",)
+
+
+@pytest.mark.parametrize(
+    "running",
+    [
+        pytest.param(daemons(DAY, ADDED), id="started later"),
+        pytest.param(daemons(-DAY), id="nothing added"),
+        pytest.param(daemons(-DAY, replace(ADDED, sha256=("00" * 32,))), id="another authority added"),
+        pytest.param(
+            daemons(-DAY, ADDED, replace(ADDED, path="/older.crt", changed_at=NOW - 2 * DAY)),
+            id="known before",
+        ),
+    ],
+)
+def test_a_daemon_that_knows_the_authority_is_fine(running: RunningDaemons) -> None:
+    assert list(rules.store_not_read_again(ENDPOINT, BY_SYSTEM, running)) == []
+
+
+def test_files_for_this_registry_are_read_anew_each_time() -> None:
+    own = Handshakes(handshakes=(handshake(verifications=(accepted(*handshake().chain, anchor=ANCHOR),)),))
+
+    assert list(rules.store_not_read_again(ENDPOINT, own, daemons(-DAY, ADDED))) == []
 
 
 # Handshakes that fail
