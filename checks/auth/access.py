@@ -190,6 +190,8 @@ def rejection(
     if authorization is None or refusal is None:
         return None
     answer = refusal.answer
+    if refusal.direct is not None and refusal.direct.status == 200:
+        return None
     if answer.status == 403 and _EXPIRED.search(answer.body_excerpt) is not None:
         return answer, "The registry"
     if answer.status != 401:
@@ -226,9 +228,12 @@ def lacks(exchange: TokenExchange, action: str) -> bool:
 def header_lost(asked: Challenges, authorization: PullAuthorization, refusal: Refusal) -> Certainty | None:
     """How surely the ``Authorization`` header does not arrive; None where nothing speaks for it.
 
-    A registry that sees a malformed token says so (RFC 6750 section 3.1); here it is answered exactly as no
-    token at all. Plain distribution, known by the detail of its 401, always says so.
+    A password that the registry itself accepts and that is refused through the proxy did not arrive. A registry
+    that sees a malformed token says so (RFC 6750 section 3.1); here it is answered exactly as no token at all.
+    Plain distribution, known by the detail of its 401, always says so.
     """
+    if refusal.direct is not None and refusal.answer.status == 401:
+        return Certainty.PROVEN if refusal.direct.status == 200 else None
     malformed, anonymous = refusal.malformed, refusal.anonymous
     if authorization.kind != "bearer" or malformed is None or anonymous is None or refusal.error is not None:
         return None

@@ -341,6 +341,7 @@ def ask_on(
     service: TokenService | None,
     exchange: TokenExchange | None,
     manifest: ManifestLook | None,
+    config: ConfigFile | None,
     context: Context,
 ) -> Refusal:
     """Where the access that was obtained is refused, puts the questions that tell the causes apart."""
@@ -351,8 +352,10 @@ def ask_on(
     seen = Refusal(answer=answer, challenges=refused)
     if authorization.header is None:
         return _with_login(seen, endpoint, target, credentials, context) if answer.status == 401 else seen
-    if authorization.kind == "basic" and target.reference is not None and answer.status in (401, 403):
-        return _with_root(seen, endpoint, authorization.header, context)
+    if authorization.kind == "basic" and answer.status in (401, 403):
+        if target.reference is not None:
+            seen = _with_root(seen, endpoint, authorization.header, context)
+        return _with_direct(seen, authorization.header, config, context) if answer.status == 401 else seen
     if authorization.kind == "bearer" and answer.status == 401 and seen.error is None:
         seen = _with_malformed(seen, endpoint, target, context)
     if (
@@ -399,6 +402,39 @@ def _with_root(seen: Refusal, endpoint: Endpoint, header: Secret, context: Conte
 
     response = context.http.request("GET", endpoint.url + "/v2/", authorization=header, proxy=endpoint.proxy)
     return seen if isinstance(response, Failure) else replace(seen, at_root=response.answer)
+
+
+def _with_direct(seen: Refusal, header: Secret, config: ConfigFile | None, context: Context) -> Refusal:
+    """The same login past the proxy: at the loopback port on which the registry's configuration lets it listen.
+
+    The password is sent there only where the same product asks for a login of the same realm.
+    """
+    from msgspec.structs import replace
+
+    url = direct_url(config) if config is not None else None
+    if url is None or not context.http.may_carry_credentials(url):
+        return seen
+    look = context.http.request("GET", url)
+    if isinstance(look, Failure) or look.answer.header("docker-distribution-api-version") is None:
+        return seen
+    there = challenges.parse_challenges(look.answer.all_headers("www-authenticate"))
+    realms = {each.realm for each in seen.challenges if each.scheme == "basic"}
+    if look.answer.status != 401 or not any(
+        each.scheme == "basic" and each.realm in realms for each in there
+    ):
+        return seen
+    response = context.http.request("GET", url, authorization=header)
+    return seen if isinstance(response, Failure) else replace(seen, direct=response.answer)
+
+
+def direct_url(config: ConfigFile) -> str | None:
+    """``/v2/`` of a registry on this host that listens without TLS; None for any other."""
+    address = config.text("http", "addr")
+    if address is None or config.text("http", "tls", "certificate") is not None:
+        return None
+    host, _, port = address.rpartition(":")
+    loopback = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "127.0.0.1"}.get(host, host)  # noqa: S104
+    return f"http://{loopback}:{port}/v2/" if port.isdecimal() else None
 
 
 def _with_malformed(seen: Refusal, endpoint: Endpoint, target: Target, context: Context) -> Refusal:

@@ -413,19 +413,29 @@ def request_too_large(
 def header_stripped(
     asked: Challenges, authorization: PullAuthorization, refusal: Refusal, registries: Registries
 ) -> Iterator[Draft]:
-    """The registry answers as if no token came, also to one that is none."""
+    """What the client sends does not arrive: the registry answers as if nothing came."""
     certainty = access.header_lost(asked, authorization, refusal)
-    if certainty is None or refusal.malformed is None:
+    if certainty is None:
         return
-    proxy = wording.proxy_in_front(refusal.answer)
+    refused, direct = refusal.answer, refusal.direct
+    proxy = wording.proxy_in_front(refused) or "A proxy on the way"
+    if direct is not None:
+        shown = direct
+        why = f"The registry itself accepts the same login ({wording.line(direct)}), so"
+    elif refusal.malformed is not None:
+        shown = refusal.malformed
+        why = (
+            "A fresh token was sent, and the challenge is the very one that anonymous requests get. Even a token "
+            'that is none is answered so, where a registry that sees it says error="invalid_token":'
+        )
+    else:
+        return
     yield finding(
         "auth/header-stripped",
-        f"{wording.line(refusal.answer)} although a fresh token was sent, with the very challenge that anonymous "
-        "requests get. Even a token that is none is answered so, where a registry that sees it says "
-        f'error="invalid_token": the Authorization header does not arrive. {proxy or "A proxy on the way"} drops '
-        "or overwrites it.",
+        f"{wording.line(refused)}. {why} the Authorization header does not arrive. {proxy} drops or overwrites "
+        "it.",
         certainty=certainty,
-        evidence=(refusal.answer.exchange, refusal.malformed.exchange),
+        evidence=(refused.exchange, shown.exchange),
         endpoint=_first(registries),
     )
 

@@ -590,6 +590,31 @@ def test_a_proxy_that_drops_the_authorization_header(
 
 
 @pytest.mark.needs("nginx")
+@pytest.mark.parametrize("target", ["", "/team/app:1.0"])
+def test_a_proxy_that_drops_passwords_is_told_by_asking_the_registry_itself(
+    target: str,
+    start_registry: StartRegistry,
+    start_nginx: StartNginx,
+    certificate: CertificateFiles,
+    ca: Path,
+) -> None:
+    registry = start_registry(htpasswd=dict([ALICE]))
+    push_image(registry, "team/app", "1.0")
+    address = nginx_before(registry, start_nginx, certificate, headers={"Authorization": ""}) + target
+    with_config = ("--config", registry.config_path)
+    assert_single_root_cause(check(address, ca, *with_config, login=ALICE), "auth/header-stripped")
+    # From outside a wrong password and a lost one look the same; the broader code says what decides.
+    found = assert_single_root_cause(check(address, ca, login=ALICE), "auth/credentials-rejected")
+    assert "nginx stands in front" in found["detail"]
+    wrong = check(address, ca, *with_config, login=(USERNAME, "looking-glass"))
+    assert_single_root_cause(wrong, "auth/credentials-rejected")
+    right = nginx_before(registry, start_nginx, certificate) + target
+    assert_lacks(
+        check(right, ca, *with_config, login=ALICE), "auth/header-stripped", "auth/credentials-rejected"
+    )
+
+
+@pytest.mark.needs("nginx")
 def test_credentials_longer_than_a_proxy_takes(
     start_registry: StartRegistry,
     start_nginx: StartNginx,

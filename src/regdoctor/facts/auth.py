@@ -206,6 +206,9 @@ class Refusal(Fact, frozen=True, kw_only=True):
     """And the answer to GET ``tags/list`` with the login that the challenge asks for."""
     at_root: Answer | None = None
     """GET ``/v2/`` with the same ``Authorization``, where Basic was refused for a repository."""
+    direct: Answer | None = None
+    """The answer of the registry itself to the same login, past any proxy, where its configuration says on which
+    loopback port it listens and it asks for the same login there."""
     malformed: Answer | None = None
     """The answer to a Bearer token that is none, where the refusal does not say whether the real one came."""
     malformed_challenges: tuple[Challenge, ...] = ()

@@ -812,6 +812,21 @@ def test_another_product_must_stand_behind_a_proxy_to_be_suspected() -> None:
     assert one(stripped(behind)).certainty is Certainty.LIKELY
 
 
+def test_a_password_that_the_registry_itself_accepts_is_lost_on_the_way() -> None:
+    told = refusal(challenge=BASIC, at_root=refused(BASIC), direct=answer(200, {}, exchange="x9"))
+    found = one(rules.header_stripped(asks(BASIC), access("basic"), told, REGISTRIES))
+    assert (found.code, found.certainty) == ("auth/header-stripped", Certainty.PROVEN)
+    assert not rejected(asks(BASIC), authorization=access("basic"), refused_=told)
+
+
+def test_a_password_that_the_registry_itself_refuses_is_wrong() -> None:
+    told = refusal(challenge=BASIC, at_root=refused(BASIC), direct=refused(BASIC))
+    assert not codes(rules.header_stripped(asks(BASIC), access("basic"), told, REGISTRIES))
+    assert codes(rejected(asks(BASIC), authorization=access("basic"), refused_=told)) == [
+        "auth/credentials-rejected"
+    ]
+
+
 # rights
 
 
