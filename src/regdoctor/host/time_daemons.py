@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,21 +78,21 @@ def named_in_files(root: Path = ROOT) -> NtpConfiguration:
 
 def output_of(command: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
     """Standard output of a short command, in English, or None where it fails or takes over two seconds."""
+    from regdoctor.host.commands import run_command
+
     program = shutil.which(command[0], path=":".join([environment.get("PATH", ""), *_SBIN]))
     if program is None:
         return None
     try:
-        done = subprocess.run(
+        done = run_command(
             (program, *command[1:]),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
+            environment={**environment, "LC_ALL": "C", "SYSTEMD_COLORS": "0"},
             timeout=COMMAND_SECONDS,
-            env={**environment, "LC_ALL": "C", "SYSTEMD_COLORS": "0"},
-            check=True,
+            limit=_FILE_LIMIT,
         )
-    except (OSError, subprocess.SubprocessError):
+    except OSError:
         return None
-    return done.stdout.decode("utf-8", "replace")
+    return done.stdout.decode("utf-8", "replace") if done.status == 0 else None
 
 
 def _look(process: Process, root: Path, run: Run) -> TimeDaemon:
