@@ -1,12 +1,12 @@
-"""The first look at a host over HTTP."""
+"""The first look at a host over HTTP, the same request repeated, and a look below other paths."""
 
 from __future__ import annotations
 
 import secrets
+import time
 from urllib.parse import urljoin, urlsplit
 
 from regdoctor.api import (
-    Addresses,
     Answer,
     Blocked,
     Connections,
@@ -17,29 +17,34 @@ from regdoctor.api import (
     NotApplicable,
     PathPrefixes,
     Ping,
+    ProducerKind,
     PullAuthorization,
-    RepeatedQuestion,
     Replicas,
     Response,
     Role,
     Target,
-    manifests,
     probe,
     side_by_side,
 )
 
-MAX_REDIRECTS = 5
+from .repeating import Asker, turned_away
+
+MAX_REDIRECTS = 10
+"""As many as Go's clients follow (``net/http``, ``defaultCheckRedirect``)."""
 REPEATS = 4
 """Enough to meet every one of three replicas in turn."""
 MAX_ADDRESSES = 8
+MOST_PREFIXES = 10
 _USUAL_PREFIXES = (
     "registry",
     "docker",
     "docker-registry",
     "container-registry",
     "repository/docker",
-    "artifactory",
+    "artifactory/api/docker",
 )
+_REDIRECTS = (301, 302, 303, 307, 308)
+_BROKEN_OFF = frozenset({FailureKind.CONNECTION_CLOSED, FailureKind.CONNECTION_RESET})
 _NO_HTTP_SEEN = frozenset(
     {
         FailureKind.NAME_NOT_FOUND,
@@ -66,28 +71,32 @@ _NO_HTTP_SEEN = frozenset(
 
 
 @probe
-def look(endpoint: Endpoint, addresses: Addresses | None, context: Context) -> Ping:
+def look(endpoint: Endpoint, context: Context) -> Ping:
     """GET ``/v2/`` without credentials, as docker and podman begin (docker ping, containers/image)."""
     if endpoint.role not in (Role.REGISTRY, Role.MIRROR, Role.UPSTREAM):
         raise NotApplicable(f"the {endpoint.role.value} is asked what it is for, not /v2/")
-    if endpoint.proxy is None and addresses is not None and not addresses.addresses:
-        raise Blocked(f"{endpoint.host} does not resolve to an address")
+    started = time.monotonic()
     response, trusted = _first(endpoint, context)
+    seconds = time.monotonic() - started
     if isinstance(response, Failure):
         if response.kind in _NO_HTTP_SEEN:
             raise Blocked(f"no connection to {endpoint.address}: {response.message}")
-        return Ping(answer=None, trusted=trusted, failure=response)
+        return Ping(answer=None, trusted=trusted, failure=response, seconds=seconds)
     redirects, last, problem = _follow(endpoint, response, context, trusted=trusted)
+    if redirects:
+        seconds = time.monotonic() - started
+    if isinstance(last, Failure):
+        return Ping(answer=None, failure=last, trusted=trusted, redirects=redirects, seconds=seconds)
     control = None
-    if not isinstance(last, Failure) and last.answer.status == 200 and not _says_registry(last.answer):
-        control = _control(last.answer.url, endpoint, context, trusted=trusted)
+    if last.answer.status == 200 and not _is_registry_s(last.answer):
+        control = _control(last.answer.url, context, trusted=trusted)
     return Ping(
-        answer=None if isinstance(last, Failure) else last.answer,
-        failure=last if isinstance(last, Failure) else None,
+        answer=last.answer,
         trusted=trusted,
         redirects=redirects,
         control=control,
         redirect_problem=problem,
+        seconds=seconds,
     )
 
 
@@ -104,63 +113,74 @@ def _follow(
     endpoint: Endpoint, response: Response, context: Context, *, trusted: bool
 ) -> tuple[tuple[Answer, ...], Response | Failure, str | None]:
     """Follows redirects as Go's HTTP client does, but keeps each answer and stops at circles."""
-    seen = {endpoint.url + endpoint.path}
+    url = endpoint.url + endpoint.path
+    seen = {url}
     redirects: list[Answer] = []
     current: Response | Failure = response
-    while (
-        isinstance(current, Response)
-        and current.answer.status in (301, 302, 303, 307, 308)
-        and current.location
-    ):
-        url = urljoin(redirects[-1].url if redirects else endpoint.url + endpoint.path, current.location)
-        if urlsplit(url).scheme not in ("http", "https"):
+    while isinstance(current, Response) and current.answer.status in _REDIRECTS and current.location:
+        secure = urlsplit(url).scheme == "https"
+        url = urljoin(url, current.location)
+        if urlsplit(url).scheme not in ("http", "https") or urlsplit(url).hostname is None:
             break
-        redirects.append(current.answer)
-        if endpoint.scheme == "https" and urlsplit(url).scheme == "http":
+        if secure and urlsplit(url).scheme == "http":
             return tuple(redirects), current, "downgrade"
         if url in seen:
             return tuple(redirects), current, "loop"
-        if len(redirects) > MAX_REDIRECTS:
+        if len(redirects) == MAX_REDIRECTS:
             return tuple(redirects), current, "too-many"
         seen.add(url)
+        redirects.append(current.answer)
         current = context.http.request("GET", url, proxy=context.find_proxy(url), verify=trusted)
     return tuple(redirects), current, None
 
 
-def _says_registry(answer: Answer) -> bool:
-    return answer.header("docker-distribution-api-version") is not None
+def _is_registry_s(answer: Answer) -> bool:
+    return answer.producer.kind is ProducerKind.REGISTRY
 
 
-def _control(url: str, endpoint: Endpoint, context: Context, *, trusted: bool) -> Answer | None:
+def _control(url: str, context: Context, *, trusted: bool) -> Answer | None:
     """The answer for a repository of a random name: registries refuse it, catch-all pages serve it."""
-    name = f"regdoctor-{secrets.token_hex(8)}"
-    response = context.http.request(
-        "GET", urljoin(url, f"/v2/{name}/tags/list"), proxy=endpoint.proxy, verify=trusted
-    )
+    control = urljoin(url, f"/v2/{_random_name()}/tags/list")
+    response = context.http.request("GET", control, proxy=context.find_proxy(control), verify=trusted)
     return None if isinstance(response, Failure) else response.answer
+
+
+def _random_name() -> str:
+    """A name that nobody has."""
+    return f"regdoctor-{secrets.token_hex(8)}"
 
 
 @probe
 def look_below_paths(endpoint: Endpoint, ping: Ping, target: Target, context: Context) -> PathPrefixes:
     """GET ``/<prefix>/v2/`` for a few prefixes, where ``/v2/`` itself is answered as by no registry."""
     answer = ping.answer
-    if answer is None or endpoint.role is not Role.REGISTRY:
+    if answer is None or endpoint.role is not Role.REGISTRY or ping.redirect_problem is not None:
         raise NotApplicable("there is no answer at /v2/ to wonder about")
-    if _says_registry(answer) or answer.status in (401, 429) or answer.status >= 500:
+    if (
+        (_is_registry_s(answer) and answer.status != 404)
+        or answer.status in (401, 429)
+        or answer.status >= 500
+    ):
         raise NotApplicable("/v2/ is where it should be")
-    first = (target.repository or "").partition("/")[0]
-    prefixes = tuple(dict.fromkeys(filter(None, (first, *_USUAL_PREFIXES))))
+    prefixes = _prefixes(target.repository)
 
     def ask(prefix: str) -> Response | Failure:
         return context.http.request(
             "GET", f"{endpoint.url}/{prefix}/v2/", proxy=endpoint.proxy, verify=ping.trusted
         )
 
-    got = side_by_side(ask, (f"regdoctor-{secrets.token_hex(8)}", *prefixes), workers=3)
-    answers = [each.answer if isinstance(each, Response) else None for each in got]
-    if answers[0] is not None and _says_registry(answers[0]):
+    unlikely, *got = side_by_side(ask, (_random_name(), *prefixes), workers=4)
+    if isinstance(unlikely, Response) and _is_registry_s(unlikely.answer):
         return PathPrefixes(answers=())
-    return PathPrefixes(answers=tuple(each for each in answers[1:] if each is not None))
+    return PathPrefixes(answers=tuple(each.answer for each in got if isinstance(each, Response)))
+
+
+def _prefixes(repository: str | None) -> tuple[str, ...]:
+    """Paths worth a try: those that the image's own name begins with, then the usual ones."""
+    parts = (repository or "").split("/")[:-1]
+    own = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    nested = [f"repository/{parts[0]}", f"artifactory/api/docker/{parts[0]}"] if parts else []
+    return tuple(dict.fromkeys((*own, *nested, *_USUAL_PREFIXES)))[:MOST_PREFIXES]
 
 
 @probe
@@ -172,48 +192,22 @@ def ask_again(
     target: Target,
     context: Context,
 ) -> Replicas:
-    """One request several times, and to each address of the name, on connections of their own."""
-    if endpoint.role is not Role.REGISTRY or ping.answer is None:
+    """One request several times at once, and to each address of the name, on connections of their own.
+
+    A question about the image shows replicas without shared storage as well as those that are down.
+    """
+    if endpoint.role is not Role.REGISTRY:
+        raise NotApplicable(f"the {endpoint.role.value} is not looked at for replicas")
+    broken_off = ping.failure is not None and ping.failure.kind in _BROKEN_OFF and not ping.redirects
+    if ping.answer is None and not broken_off:
         raise NotApplicable("there is no answer at /v2/ to compare with")
-    if ping.answer.status == 429:
+    if ping.answer is not None and ping.answer.status == 429:
         raise NotApplicable("the registry counts requests and says that there were too many")
     # Addresses that accept no connection are another check's matter, and often none (no IPv6 here).
     found = connections.open_addresses if connections is not None and endpoint.proxy is None else ()
     places: list[str | None] = [*found[:MAX_ADDRESSES]] if len(found) > 1 else []
     places += [None] * REPEATS
-    # A question about the image shows replicas without shared storage as well as those that are down.
-    if target.reference is not None and authorization is not None and ping.trusted:
-        url = f"{endpoint.url}/v2/{target.repository}/manifests/{target.reference.reference}"
-        question = _repeat("HEAD", url, places, endpoint, ping, authorization, context)
-    else:
-        question = _repeat("GET", endpoint.url + endpoint.path, places, endpoint, ping, None, context)
-    return Replicas(questions=(question,))
-
-
-def _repeat(
-    method: str,
-    url: str,
-    places: list[str | None],
-    endpoint: Endpoint,
-    ping: Ping,
-    authorization: PullAuthorization | None,
-    context: Context,
-) -> RepeatedQuestion:
-    def ask(address: str | None) -> Answer | Failure:
-        got = context.http.request(
-            method,
-            url,
-            headers=(("Accept", ", ".join(manifests.ACCEPTED_MANIFESTS)),)
-            if authorization is not None
-            else (),
-            authorization=authorization.header if authorization is not None else None,
-            proxy=endpoint.proxy,
-            verify=ping.trusted,
-            address=address,
-            fresh=True,
-        )
-        return got if isinstance(got, Failure) else got.answer
-
-    return RepeatedQuestion(
-        method=method, url=url, answers=tuple(side_by_side(ask, places, workers=len(places)))
-    )
+    asker = Asker(endpoint, ping, authorization if not broken_off else None, target, context)
+    question, uncached = asker.all_at_once(places)
+    spaced = asker.one_by_one() if turned_away(question) else None
+    return Replicas(question=question, spaced=spaced, uncached=uncached)

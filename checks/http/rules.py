@@ -1,28 +1,36 @@
-"""What the answer at ``/v2/`` means."""
+"""What the answers at ``/v2/``, and those that follow, mean."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from regdoctor.api import (
     Answer,
+    Blobs,
     Certainty,
     Draft,
     Endpoint,
     Failure,
     FailureKind,
+    Handshakes,
+    IndexChildren,
     ManifestLook,
     PathPrefixes,
     Ping,
+    PlainPort,
     ProducerKind,
+    PullAuthorization,
     Replicas,
     Role,
+    Target,
     TokenExchange,
     finding,
     rule,
 )
+
+from . import answers
 
 _TLS_TEXTS = (
     "http request was sent to https port",
@@ -31,82 +39,53 @@ _TLS_TEXTS = (
 )
 """Parts of the 400 pages that are about TLS and judged there (nginx, Go ``net/http``)."""
 
-
-def _says(answer: Answer) -> str:
-    """Who answered, for a sentence: ``nginx`` or ``the server``."""
-    return answer.producer.name or {
-        ProducerKind.REGISTRY: "the registry",
-        ProducerKind.FORWARD_PROXY: "a forward proxy",
-        ProducerKind.REVERSE_PROXY: "a reverse proxy",
-        ProducerKind.CDN: "a CDN",
-    }.get(answer.producer.kind, "the server")
+_SPREAD = 0.15
+"""How far the seconds to a cut may lie apart, as a part of them, to be those of one timer."""
+_LEAST_TIMER = 0.5
+"""Seconds. What closes sooner does not wait for anything."""
 
 
-def _media_type(answer: Answer) -> str:
-    return (answer.header("content-type") or "").partition(";")[0].strip().lower()
-
-
-def _is_html(answer: Answer) -> bool:
-    return _media_type(answer) in ("text/html", "application/xhtml+xml") or bool(
-        re.match(r"\s*(<!doctype html|<html)", answer.body_excerpt, re.IGNORECASE)
-    )
-
-
-def looks_like_registry(ping: Ping) -> bool:
-    """Whether the answer is one that a registry gives at ``/v2/`` (OCI distribution-spec, end-1).
-
-    The Docker-* headers are optional there, so their absence proves nothing.
-    """
-    answer = ping.answer
-    if answer is None:
-        return False
-    if answer.producer.kind is ProducerKind.REGISTRY:
-        return True
-    if answer.status == 401:
-        return not _is_html(answer) or answer.header("www-authenticate") is not None
-    if answer.status == 200:
-        control_served = ping.control is not None and ping.control.status == 200
-        return not _is_html(answer) and not control_served
-    return False
-
-
-def _ours(endpoint: Endpoint, ping: Ping) -> Answer | None:
-    return ping.answer if endpoint.role is Role.REGISTRY else None
-
-
-def _line(answer: Answer) -> str:
-    media_type = _media_type(answer)
-    return f"GET {answer.url} was answered {answer.status}" + (f" ({media_type})" if media_type else "")
+def _at_registry(endpoint: Endpoint, ping: Ping) -> Answer | None:
+    """The answer of the registry's own first look, where the way there came to an end."""
+    return ping.answer if endpoint.role is Role.REGISTRY and ping.redirect_problem is None else None
 
 
 @rule("http/not-a-registry")
 def not_a_registry(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     """Something answers, and what it answers no registry would."""
-    answer = _ours(endpoint, ping)
-    if answer is None or looks_like_registry(ping) or ping.redirect_problem is not None:
+    answer = _at_registry(endpoint, ping)
+    if answer is None or answers.looks_like_registry(ping):
         return
     if answer.status >= 500 or answer.status in (401, 407, 408, 429, 499):
         return
-    if answer.status == 403 and answer.producer.kind is not ProducerKind.OTHER:
+    if answer.status in (403, 406, 451) and answer.producer.kind is not ProducerKind.OTHER:
+        return
+    if answer.producer.kind is ProducerKind.FORWARD_PROXY:
         return
     text = answer.body_excerpt.lower()
     if answer.status == 400 and any(each in text for each in _TLS_TEXTS):
         return
-    seen = [_line(answer) + f" by {_says(answer)}."]
+    anything = answers.serves_anything(ping.control)
+    seen = [f"{answers.line(answer)} by {answers.by(answer)}."]
     if ping.redirects:
-        hosts = " → ".join(
-            [urlsplit(each.url).netloc for each in ping.redirects] + [urlsplit(answer.url).netloc]
-        )
-        seen.append(f"Redirects led there: {hosts}.")
-    if _is_html(answer):
+        seen.append(f"Redirects led there: {_hosts((*ping.redirects, answer))}.")
+    if answers.is_html(answer):
         seen.append("It is an HTML page; clients print it as “invalid character '<'” or a bare status.")
-    if ping.control is not None and ping.control.status == 200:
+    if anything:
         seen.append("A repository name made up at random is answered 200 as well, so it serves anything.")
     if answer.status == 404:
-        seen.append(
-            "A registry answers 200 or 401 at /v2/; clients cannot be told to ask below another path."
-        )
-    proven = _is_html(answer) or answer.producer.kind is ProducerKind.OTHER or answer.status == 404
+        if text.strip() == "404 page not found":
+            seen.append(
+                "The wording is that of servers written in Go: a Traefik or Caddy without a route for "
+                "this host name, or a registry that is configured with a path prefix."
+            )
+        seen.append("A registry answers 200 or 401 at /v2/, and clients ask nowhere else.")
+    proven = (
+        answers.is_html(answer)
+        or anything
+        or answer.producer.kind is ProducerKind.OTHER
+        or answer.status == 404
+    )
     yield finding(
         "http/not-a-registry",
         " ".join(seen),
@@ -115,79 +94,181 @@ def not_a_registry(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     )
 
 
+@rule("http/not-a-registry")
+def led_astray(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
+    """``/v2/`` is redirected to where nothing can be had."""
+    if endpoint.role is not Role.REGISTRY or not ping.redirects or ping.failure is None:
+        return
+    yield finding(
+        "http/not-a-registry",
+        f"{answers.line(ping.redirects[0])} by {answers.by(ping.redirects[0])}, which leads to "
+        f"{ping.redirects[-1].header('location') or 'another place'}, and that fails: {ping.failure.message}. "
+        "Sign-in and captive portals redirect so; a registry answers at /v2/ itself.",
+        certainty=Certainty.LIKELY,
+        evidence=tuple(each.exchange for each in ping.redirects),
+    )
+
+
+def _hosts(way: Iterable[Answer]) -> str:
+    return " → ".join(dict.fromkeys(urlsplit(each.url).netloc for each in way))
+
+
+@rule("http/not-a-registry", "http/gateway-timeout", "http/response-timeout")
+def no_answer(
+    endpoint: Endpoint,
+    ping: Ping,
+    replicas: Replicas | None,
+    handshakes: Handshakes | None,
+    plain_port: PlainPort | None,
+) -> Iterator[Draft]:
+    """The connection opens, and what comes is no HTTP, nothing, or its end."""
+    if endpoint.role is not Role.REGISTRY or ping.failure is None or ping.redirects:
+        return
+    if endpoint.scheme == "https" and handshakes is not None:
+        if all(each.failure is not None for each in handshakes.handshakes):
+            return
+    elif plain_port is not None and plain_port.handshake.failure is None:
+        return
+    kind = ping.failure.kind
+    if kind is FailureKind.RESPONSE_TIMEOUT:
+        after = f" within {ping.seconds:.1f} s" if ping.seconds else " in time"
+        yield finding(
+            "http/response-timeout",
+            f"{endpoint.address} accepted the connection and the request for {endpoint.path}, and sent no "
+            f"whole answer{after}.",
+            evidence=("ping",),
+        )
+    elif kind is FailureKind.RESPONSE_MALFORMED:
+        yield finding(
+            "http/not-a-registry",
+            f"{endpoint.address} accepts connections and answers GET {endpoint.path} with something that is no "
+            f"HTTP: {ping.failure.message}. Another service listens on this port.",
+            evidence=("ping",),
+        )
+    elif kind in (FailureKind.CONNECTION_CLOSED, FailureKind.CONNECTION_RESET):
+        yield from _broken_off(endpoint, ping, replicas)
+
+
+def _broken_off(endpoint: Endpoint, ping: Ping, replicas: Replicas | None) -> Iterator[Draft]:
+    """The connection ends before any answer: after the same time whenever it is tried, or at once."""
+    tries = [ping.seconds] if ping.seconds is not None else []
+    if replicas is not None:
+        if any(isinstance(each, Answer) for each in replicas.question.answers):
+            return
+        tries.extend(replicas.question.seconds)
+    shown = ", ".join(f"{each:.1f}" for each in tries)
+    if len(tries) > 1 and min(tries) >= _LEAST_TIMER and max(tries) - min(tries) <= _SPREAD * max(tries):
+        yield finding(
+            "http/gateway-timeout",
+            f"{endpoint.address} accepts the request for {endpoint.path} and closes the connection without an "
+            f"answer, each time after the same time ({shown} s). That is a timer of a hop on the way, which "
+            "gives up on a registry that does not answer.",
+            evidence=("ping", "replicas"),
+        )
+        return
+    yield finding(
+        "http/not-a-registry",
+        f"{endpoint.address} accepts connections and closes them without an answer to GET {endpoint.path}"
+        + (f" (after {shown} s)" if shown else "")
+        + ". Either the service on this port does not speak HTTP, or a hop on the way cuts the connection.",
+        certainty=Certainty.LIKELY,
+        evidence=("ping",),
+    )
+
+
+_UNREACHED = frozenset({502, 520, 521, 523, 525, 526, 530})
+"""502, and Cloudflare's own for an origin that it cannot reach."""
+_TIMED_OUT = frozenset({504, 408, 499, 522, 524})
+"""504 and 408, nginx's and Traefik's 499, and Cloudflare's own for an origin that does not answer."""
+
+
 @rule("http/upstream-down", "http/no-backend", "http/gateway-timeout")
 def gateway(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
-    """A proxy in front of the registry answers in its place."""
-    answer = _ours(endpoint, ping)
-    if answer is None or answer.producer.kind in (ProducerKind.REGISTRY, ProducerKind.FORWARD_PROXY):
+    """A hop in front of the registry answers in its place."""
+    answer = _at_registry(endpoint, ping)
+    if answer is None or answer.producer.kind is ProducerKind.FORWARD_PROXY:
         return
-    said = f"{_line(answer)} by {_says(answer)}, not by a registry."
-    certainty = Certainty.LIKELY if answer.producer.kind is ProducerKind.UNKNOWN else Certainty.PROVEN
-    if answer.status == 502:
+    kind = answer.producer.kind
+    who = (
+        "by the registry's own kind of error" if kind is ProducerKind.REGISTRY else f"by {answers.by(answer)}"
+    )
+    said = f"{answers.line(answer)} {who}."
+    certainty = (
+        Certainty.PROVEN if kind in (ProducerKind.REVERSE_PROXY, ProducerKind.CDN) else Certainty.LIKELY
+    )
+    if answer.status in _UNREACHED:
         yield finding(
             "http/upstream-down",
-            f"{said} The proxy is up and cannot get an answer from the registry behind it: the registry is "
-            "down, listens elsewhere, or the proxy may not connect to it.",
+            f"{said} It is up and cannot get an answer from the registry behind it: the registry is down, listens "
+            "elsewhere, or the proxy may not connect to it.",
             certainty=certainty,
             evidence=(answer.exchange,),
         )
-    elif answer.status == 503 and answer.producer.kind is not ProducerKind.CDN:
-        yield finding(
-            "http/no-backend",
-            f"{said} The proxy knows no healthy registry to pass requests to.",
-            certainty=certainty,
-            evidence=(answer.exchange,),
-        )
-    elif answer.status in (504, 408, 499):
+    elif answer.status in _TIMED_OUT:
         yield finding(
             "http/gateway-timeout",
             f"{said} It gave up waiting for the registry behind it after {answer.seconds:.1f} s.",
             certainty=certainty,
             evidence=(answer.exchange,),
         )
+    elif answer.status == 503 and kind not in (ProducerKind.REGISTRY, ProducerKind.CDN):
+        tried = (
+            f" It came after {answer.seconds:.1f} s, so the balancer first tried to connect to one that it took "
+            "for healthy."
+            if answer.seconds >= 1
+            else ""
+        )
+        yield finding(
+            "http/no-backend",
+            f"{said} The balancer has no healthy registry to pass the request to.{tried}",
+            certainty=certainty,
+            evidence=(answer.exchange,),
+        )
 
 
 @rule("http/registry-unhealthy", "http/server-error")
-def own_errors(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
+def own_errors(endpoint: Endpoint, ping: Ping, authorization: PullAuthorization | None) -> Iterator[Draft]:
     """The registry itself answers that it cannot."""
-    answer = _ours(endpoint, ping)
-    if answer is None or answer.status < 500:
+    candidates = (ping.answer, authorization.answer if authorization is not None else None)
+    if endpoint.role is not Role.REGISTRY or ping.redirect_problem is not None:
         return
-    if answer.status == 503 and answer.producer.kind is ProducerKind.REGISTRY:
-        yield finding(
-            "http/registry-unhealthy",
-            f"{_line(answer)} by the registry itself: its own health check fails.",
-            evidence=(answer.exchange,),
-        )
-    elif answer.status not in (502, 503, 504):
-        yield finding(
-            "http/server-error",
-            f"{_line(answer)} by {_says(answer)}: {answer.body_excerpt[:200].strip() or 'no text'}",
-            evidence=(answer.exchange,),
-        )
+    for answer in candidates:
+        if answer is None or answer.status < 500 or answer.status in _UNREACHED | _TIMED_OUT:
+            continue
+        if answer.status == 503:
+            if not answers.is_registry_s(answer):
+                continue
+            proven = "UNAVAILABLE" in answers.codes(answer)
+            yield finding(
+                "http/registry-unhealthy",
+                f"{answers.line(answer)} by the registry itself: {answers.words(answer) or 'unavailable'}. "
+                "It answers so to every request while one of its own health checks fails.",
+                certainty=Certainty.PROVEN if proven else Certainty.LIKELY,
+                evidence=(answer.exchange,),
+            )
+        else:
+            yield _server_error(answer, "")
+        return
 
 
-@rule("http/response-timeout")
-def response_timeout(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
-    """The connection opens and the answer does not come, or is none."""
-    if endpoint.role is not Role.REGISTRY or ping.failure is None:
-        return
-    if ping.failure.kind is FailureKind.RESPONSE_TIMEOUT:
-        yield finding(
-            "http/response-timeout",
-            f"{endpoint.address} accepted the connection and the request for {endpoint.path}, and sent no "
-            f"whole answer in time: {ping.failure.message}.",
-            evidence=("ping",),
-        )
+def _server_error(answer: Answer, before: str) -> Draft:
+    system = answers.system_error(answer)
+    reason = f" The system's own error behind it is: {system}." if system is not None else ""
+    return finding(
+        "http/server-error",
+        f"{before}{answers.line(answer)} by {answers.by(answer)}: "
+        f"{answers.words(answer) or 'it says nothing more'}.{reason}",
+        evidence=(answer.exchange,),
+    )
 
 
 @rule("http/redirect-loop")
 def redirect_loop(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     """Redirects that never arrive, or that leave TLS."""
-    if endpoint.role is not Role.REGISTRY or ping.redirect_problem is None:
+    if endpoint.role is not Role.REGISTRY or ping.redirect_problem is None or ping.answer is None:
         return
-    way = " → ".join(each.url for each in ping.redirects)
-    last = ping.answer.header("location") if ping.answer is not None else None
+    steps = (*ping.redirects, ping.answer)
+    way = " → ".join((*(each.url for each in steps), ping.answer.header("location") or "?"))
     means = {
         "loop": "They lead in a circle.",
         "too-many": "They do not come to an end.",
@@ -195,49 +276,205 @@ def redirect_loop(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     }[ping.redirect_problem]
     yield finding(
         "http/redirect-loop",
-        f"GET {endpoint.path} is redirected: {way} → {last or '?'}. {means}",
-        evidence=tuple(each.exchange for each in ping.redirects),
+        f"GET {endpoint.path} is redirected: {way}. {means} The redirects are made by "
+        f"{', '.join(dict.fromkeys(answers.by(each) for each in steps))}.",
+        evidence=tuple(each.exchange for each in steps),
     )
 
 
 _EDGE_TEXT = re.compile(
-    r"client with ip .{1,60} is not allowed|access denied by .{0,40}(policy|rule)|request blocked|"
-    r"you have been blocked|attention required|checking your browser|firewall",
+    r"client with ip .{1,60} is not allowed|ip address .{1,60} (is not allowed|blocked|denied)|"
+    r"access denied by .{0,40}(policy|rule)|request (was )?blocked|you have been blocked|attention required|"
+    r"checking your browser|just a moment\.\.\.|web application firewall|error code: 10\d\d\b",
     re.IGNORECASE,
 )
-"""What edges say when they turn a client away (Cloudflare, Azure registries, common WAFs)."""
+"""What edges say when they turn a client away (Azure registries, Cloudflare, common WAFs)."""
+_REFUSALS = frozenset({403, 406, 451})
 
 
 @rule("http/edge-blocked")
 def edge_blocked(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
-    """A refusal before any authentication, by something in front of the registry."""
-    answer = _ours(endpoint, ping)
-    if answer is None or answer.status not in (403, 406, 451, 503) or ping.redirect_problem is not None:
+    """A refusal before any login is asked for, by something in front of the registry."""
+    answer = _at_registry(endpoint, ping)
+    if answer is None or answer.producer.kind in (ProducerKind.FORWARD_PROXY, ProducerKind.OTHER):
         return
-    by_edge = answer.producer.kind is ProducerKind.CDN
-    says_so = _EDGE_TEXT.search(answer.body_excerpt) is not None
-    refused_by_proxy = answer.status != 503 and answer.producer.kind in (
-        ProducerKind.REVERSE_PROXY,
-        ProducerKind.UNKNOWN,
-    )
-    if not (says_so or by_edge or refused_by_proxy):
+    kind = answer.producer.kind
+    says_so = _EDGE_TEXT.search(answer.body_excerpt) is not None or answer.header("cf-mitigated") is not None
+    if answer.status not in _REFUSALS and not (answer.status == 503 and kind is ProducerKind.CDN):
         return
-    if answer.status == 503 and not by_edge:
+    if kind is ProducerKind.REGISTRY and not says_so and answer.status != 403:
         return
+    certainty = Certainty.LIKELY
+    if says_so:
+        certainty = Certainty.PROVEN
+    elif kind is ProducerKind.REGISTRY or answer.status == 503:
+        certainty = Certainty.POSSIBLE
+    said = answers.words(answer)
     yield finding(
         "http/edge-blocked",
-        f"{_line(answer)} by {_says(answer)} before any login was asked for: {_first_words(answer)} "
-        "A registry would ask for credentials with 401; this is a rule about the client's address or its "
-        "request.",
-        certainty=Certainty.PROVEN if says_so else Certainty.LIKELY,
+        f"{answers.line(answer)} by {answers.by(answer)} before any login was asked for"
+        + (f", and says {said}. " if said else ". ")
+        + "A registry that wants credentials answers 401; this is a rule about the client's address or its "
+        "request. The same request from another network tells.",
+        certainty=certainty,
         evidence=(answer.exchange,),
     )
 
 
-def _first_words(answer: Answer) -> str:
-    """What the body says, without its tags, on one line."""
-    text = " ".join(re.sub(r"<[^>]*>", " ", answer.body_excerpt).split())
-    return f"“{text[:160]}”." if text else "it says nothing more."
+@rule("http/upstream-down", "http/no-backend", "http/gateway-timeout", "http/server-error")
+def after_the_ping(
+    endpoint: Endpoint,
+    ping: Ping,
+    look: ManifestLook | None,
+    children: IndexChildren | None,
+    blobs: Blobs | None,
+) -> Iterator[Draft]:
+    """``/v2/`` answers well, and a manifest or blob of the image does not."""
+    if endpoint.role is not Role.REGISTRY or ping.answer is None or ping.answer.status >= 500:
+        return
+    answer = next((each for each in _image_answers(look, children, blobs) if each.status >= 500), None)
+    if answer is None or answer.producer.kind is ProducerKind.FORWARD_PROXY:
+        return
+    before = "/v2/ is answered well, and "
+    code = (
+        "http/upstream-down"
+        if answer.status in _UNREACHED
+        else "http/gateway-timeout"
+        if answer.status in _TIMED_OUT
+        else "http/no-backend"
+        if answer.status == 503
+        else "http/server-error"
+    )
+    if answers.is_registry_s(answer) or code == "http/server-error":
+        yield _server_error(answer, before)
+        return
+    yield finding(
+        code,
+        f"{before}{answers.line(answer)} by {answers.by(answer)} after {answer.seconds:.1f} s.",
+        certainty=Certainty.LIKELY,
+        evidence=(answer.exchange,),
+    )
+
+
+def _image_answers(
+    look: ManifestLook | None, children: IndexChildren | None, blobs: Blobs | None
+) -> tuple[Answer, ...]:
+    """The registry's own answers about the image, in the order of a pull; not those of blob hosts."""
+    found = (
+        *((look.answer, look.head) if look is not None else ()),
+        *(each.answer for each in (children.children if children is not None else ())),
+        *(each.answer for each in (blobs.blobs if blobs is not None else ())),
+    )
+    return tuple(answer for answer in found if answer is not None)
+
+
+@rule("http/path-prefix")
+def path_prefix(endpoint: Endpoint, ping: Ping, prefixes: PathPrefixes) -> Iterator[Draft]:
+    """The registry is there, below a path that clients cannot be told."""
+    found = next((each for each in prefixes.answers if _answers_as_registry(each)), None)
+    if found is None or ping.answer is None:
+        return
+    path = urlsplit(found.url).path.removesuffix("/v2/")
+    yield finding(
+        "http/path-prefix",
+        f"{answers.line(ping.answer)} by {answers.by(ping.answer)}, and {found.url} is answered by a registry "
+        f"({found.status}). Clients always ask for /v2/ at the root of the host: with "
+        f"{endpoint.address}{path}/app as the image they take {path.strip('/')} for a part of the "
+        "repository's name.",
+        evidence=(ping.answer.exchange, found.exchange),
+    )
+
+
+def _answers_as_registry(answer: Answer) -> bool:
+    return answers.is_registry_s(answer) and answer.status in (200, 401)
+
+
+@rule("http/rate-limited", "http/rate-low")
+def rate_limits(
+    endpoint: Endpoint,
+    ping: Ping | None,
+    exchange: TokenExchange | None,
+    authorization: PullAuthorization | None,
+    look: ManifestLook | None,
+    children: IndexChildren | None,
+    blobs: Blobs | None,
+    replicas: Replicas | None,
+) -> Iterator[Draft]:
+    """429, requests that pass only one by one, or quota headers that say how little is left."""
+    if endpoint.role is not Role.REGISTRY:
+        return
+    found = (
+        ping.answer if ping is not None else None,
+        exchange.answer if exchange is not None else None,
+        authorization.answer if authorization is not None else None,
+        *_image_answers(look, children, blobs),
+        *(replicas.question.answers if replicas is not None else ()),
+    )
+    seen = tuple(answer for answer in found if isinstance(answer, Answer))
+    limited = next((answer for answer in seen if _is_limit(answer)), None)
+    if limited is not None:
+        account = authorization.username if authorization is not None else None
+        yield finding(
+            "http/rate-limited",
+            f"{answers.line(limited)} by {answers.by(limited)}"
+            + (f": {answers.words(limited)}. " if answers.words(limited) else ". ")
+            + _which_limit(limited, account),
+            evidence=(limited.exchange,),
+        )
+        return
+    burst = _burst_limit(seen, replicas)
+    if burst is not None:
+        yield burst
+        return
+    yield from _little_left(seen)
+
+
+def _is_limit(answer: Answer) -> bool:
+    return answer.status == 429 or (answer.status >= 400 and "TOOMANYREQUESTS" in answers.codes(answer))
+
+
+def _which_limit(answer: Answer, account: str | None) -> str:
+    """Which of the limits it is, and until when, as far as the answer tells."""
+    said = []
+    quota = _quota(answer)
+    text = answer.body_excerpt.lower()
+    if "pull rate limit" in text or (quota is not None and quota[0] == 0):
+        source = answer.header("docker-ratelimit-source")
+        whose = f"the account {account}" if account else "this host's public address (no login was used)"
+        said.append(
+            f"This is the quota of pulls, counted for {whose}{f' as {source}' if source and not account else ''}."
+        )
+    elif answers.is_html(answer):
+        said.append(
+            f"The page is that of {answers.by(answer)}, so this is its own limit and not the registry's."
+        )
+    else:
+        said.append("Nothing in it speaks of a quota of pulls, so it is a limit on requests in a time.")
+    wait = answer.header("retry-after")
+    if wait:
+        said.append(f"It asks to come back after: {wait[:60]}.")
+    return " ".join(said)
+
+
+def _burst_limit(seen: tuple[Answer, ...], replicas: Replicas | None) -> Draft | None:
+    """503s only to requests that are made side by side: a limit of the proxy (nginx ``limit_req``)."""
+    if replicas is None:
+        return None
+    refused = [each for each in seen if each.status == 503 and not answers.is_registry_s(each)]
+    if not refused or replicas.spaced is None or not replicas.spaced.answers:
+        return None
+    spaced = replicas.spaced.answers
+    if any(isinstance(each, Failure) or each.status >= 500 for each in spaced):
+        return None
+    total = len(seen)
+    return finding(
+        "http/rate-limited",
+        f"{len(refused)} of {total} requests were answered 503 by {answers.by(refused[0])} when several went out "
+        f"at once, and all of {len(spaced)} that were sent one by one a second apart passed. The registry is "
+        "there; the proxy limits requests, and clients fetch layers side by side.",
+        certainty=Certainty.LIKELY,
+        evidence=tuple(each.exchange for each in refused[:8]),
+    )
 
 
 def _quota(answer: Answer) -> tuple[int, int, int | None] | None:
@@ -253,38 +490,8 @@ def _quota(answer: Answer) -> tuple[int, int, int | None] | None:
     return remaining[0], limit[0], limit[1]
 
 
-def _answers(
-    endpoint: Endpoint, ping: Ping | None, look: ManifestLook | None, exchange: TokenExchange | None
-) -> tuple[Answer, ...]:
-    """The answers about the registry that a limit may show in."""
-    if endpoint.role is not Role.REGISTRY:
-        return ()
-    answers = (
-        ping.answer if ping is not None else None,
-        exchange.answer if exchange is not None else None,
-        look.answer if look is not None else None,
-        look.head if look is not None else None,
-    )
-    return tuple(answer for answer in answers if answer is not None)
-
-
-@rule("http/rate-limited", "http/rate-low")
-def rate_limits(
-    endpoint: Endpoint, ping: Ping | None, look: ManifestLook | None, exchange: TokenExchange | None
-) -> Iterator[Draft]:
-    """429, or quota headers that say how little is left."""
-    answers = _answers(endpoint, ping, look, exchange)
-    limited = next((answer for answer in answers if answer.status == 429), None)
-    if limited is not None:
-        wait = limited.header("retry-after")
-        again = f" It asks to come back after: {wait}." if wait else ""
-        yield finding(
-            "http/rate-limited",
-            f"{_line(limited)} by {_says(limited)}: {_first_words(limited)}{again}",
-            evidence=(limited.exchange,),
-        )
-        return
-    quotas = [(quota, answer) for answer in answers if (quota := _quota(answer)) is not None]
+def _little_left(seen: tuple[Answer, ...]) -> Iterator[Draft]:
+    quotas = [(quota, answer) for answer in seen if (quota := _quota(answer)) is not None]
     if not quotas:
         return
     (remaining, limit, window), answer = min(quotas, key=lambda pair: pair[0][0])
@@ -297,61 +504,160 @@ def rate_limits(
         )
 
 
-@rule("http/server-error", "http/upstream-down", "http/no-backend", "http/gateway-timeout")
-def behind_the_ping(endpoint: Endpoint, ping: Ping, look: ManifestLook) -> Iterator[Draft]:
-    """``/v2/`` answers well and the image's manifest does not."""
-    answer = look.answer
-    if endpoint.role is not Role.REGISTRY or answer is None or answer.status < 500:
+@rule("http/replicas-differ")
+def replicas_differ(
+    endpoint: Endpoint, ping: Ping, replicas: Replicas, look: ManifestLook | None
+) -> Iterator[Draft]:
+    """One and the same request is answered in different ways."""
+    question = replicas.question
+    same = _same_question(question.method, question.url, ping, look)
+    given: tuple[Answer | Failure, ...] = (*same, *question.answers)
+    if replicas.spaced is not None:
+        if _burst_limit(tuple(each for each in given if isinstance(each, Answer)), replicas) is not None:
+            return
+        given += replicas.spaced.answers
+    kinds: dict[str, list[Answer | Failure]] = {}
+    for each in given:
+        kinds.setdefault(_kind(each), []).append(each)
+    if len(kinds) < 2 or any(isinstance(each, Answer) and _is_limit(each) for each in given):
         return
-    if ping.answer is not None and ping.answer.status >= 500:
-        return
-    by_registry = answer.producer.kind is ProducerKind.REGISTRY
-    code = {502: "http/upstream-down", 503: "http/no-backend", 504: "http/gateway-timeout"}.get(answer.status)
-    if by_registry or code is None:
-        code = "http/server-error"
+    shown = "; ".join(f"{len(each)} times {kind}{_where(each, given)}" for kind, each in kinds.items())
+    answered = {kind for kind, each in kinds.items() if isinstance(each[0], Answer)}
     yield finding(
-        code,
-        f"/v2/ answers well, and {_line(answer)} by {_says(answer)}: {_first_words(answer)}",
-        evidence=(answer.exchange,),
+        "http/replicas-differ",
+        f"The same request, {question.method} {question.url}, sent {len(given)} times: {shown}. Behind "
+        f"{endpoint.address} are registries that are not equal; whether a client succeeds is chance.",
+        certainty=Certainty.PROVEN if len(answered) > 1 else Certainty.LIKELY,
+        evidence=tuple(each.exchange for each in given if isinstance(each, Answer)),
     )
 
 
-@rule("http/path-prefix")
-def path_prefix(endpoint: Endpoint, prefixes: PathPrefixes) -> Iterator[Draft]:
-    """The registry is there, below a path that clients cannot be told."""
-    found = [each for each in prefixes.answers if each.header("docker-distribution-api-version") is not None]
-    if found:
-        path = urlsplit(found[0].url).path
-        yield finding(
-            "http/path-prefix",
-            f"{endpoint.url}/v2/ is no registry, and {found[0].url} is one ({found[0].status}). Clients always "
-            "ask for /v2/ at the root: the image name "
-            f"{endpoint.address}{path.removesuffix('/v2/')}/app leads them to /v2/ all the same.",
-            evidence=(found[0].exchange,),
-        )
-
-
-@rule("http/replicas-differ")
-def replicas_differ(replicas: Replicas) -> Iterator[Draft]:
-    """Repeated requests for one thing are answered differently."""
-    for question in replicas.questions:
-        kinds: dict[str, list[Answer | Failure]] = {}
-        for answer in question.answers:
-            kinds.setdefault(_kind(answer), []).append(answer)
-        if len(kinds) < 2:
-            continue
-        shown = "; ".join(f"{len(each)} times {kind}" for kind, each in kinds.items())
-        yield finding(
-            "http/replicas-differ",
-            f"The same request, {question.method} {question.url}, sent {len(question.answers)} times: "
-            f"{shown}. Behind this name are replicas that are not equal; whether a client succeeds is chance.",
-            evidence=tuple(each.exchange for each in question.answers if isinstance(each, Answer)),
-        )
+def _same_question(method: str, url: str, ping: Ping, look: ManifestLook | None) -> tuple[Answer, ...]:
+    """Answers that other looks got to the same request."""
+    others = (ping.answer, look.head if look is not None else None)
+    return tuple(each for each in others if each is not None and (each.method, each.url) == (method, url))
 
 
 def _kind(answer: Answer | Failure) -> str:
     """What must be the same for every replica: status and, for content, its digest."""
     if isinstance(answer, Failure):
-        return answer.kind.value.replace("-", " ")
-    digest = answer.header("docker-content-digest")
+        return f"no answer ({answer.kind.value.replace('-', ' ')})"
+    digest = answer.header("docker-content-digest") if answer.status == 200 else None
     return f"{answer.status}" + (f" with {digest}" if digest else "")
+
+
+def _where(some: list[Answer | Failure], every: tuple[Answer | Failure, ...]) -> str:
+    """From which addresses, where that tells them from the others."""
+    addresses = {each.address for each in every if isinstance(each, Answer) and each.address}
+    own = {each.address for each in some if isinstance(each, Answer) and each.address}
+    return f" from {', '.join(sorted(own))}" if own and own < addresses else ""
+
+
+@rule("http/content-rewritten")
+def manifest_rewritten(
+    endpoint: Endpoint, look: ManifestLook, target: Target, replicas: Replicas | None
+) -> Iterator[Draft]:
+    """The manifest's bytes are not those that its digest stands for, and a hop shows that it changes bytes."""
+    answer, content = look.answer, look.content
+    if endpoint.role is not Role.REGISTRY or answer is None or answer.status != 200:
+        return
+    if content is None:
+        yield from _cut_short(answer)
+        return
+    asked = target.reference.digest if target.reference is not None else None
+    wanted = asked or answer.header("docker-content-digest")
+    if wanted is not None and wanted.startswith("sha256:") and wanted != content.digest:
+        yield from _other_bytes(answer, look.head, content.digest, content.size, wanted)
+    else:
+        yield from _outdated(answer, content.digest, replicas)
+
+
+def _other_bytes(answer: Answer, head: Answer | None, digest: str, size: int, wanted: str) -> Iterator[Draft]:
+    signs = _signs_of_change(answer, head, size)
+    hop = answer.producer.name if answer.producer.kind is not ProducerKind.REGISTRY else _hop(answer)
+    if not signs and hop is None:
+        return
+    yield finding(
+        "http/content-rewritten",
+        f"{answers.line(answer)} with {size} bytes whose digest is {digest}, and it should be {wanted}. "
+        + (f"{' '.join(signs)} " if signs else "")
+        + (f"The answer came through {hop}. " if hop else "")
+        + "Clients refuse such a manifest: “manifest verification failed for digest”.",
+        certainty=Certainty.PROVEN if signs else Certainty.LIKELY,
+        evidence=(answer.exchange,),
+    )
+
+
+def _signs_of_change(answer: Answer, head: Answer | None, size: int) -> list[str]:
+    """What shows that the bytes were changed on the way, and not stored so."""
+    signs = []
+    encoding = answer.header("content-encoding")
+    if encoding is not None and encoding.lower() != "identity":
+        signs.append(f"They are compressed ({encoding}) although nobody asked for that.")
+    if (answer.header("etag") or "").startswith("W/"):
+        signs.append("Its ETag is weak, with which a proxy says that it changed the bytes (RFC 9110, 8.8.1).")
+    told = answers.content_length(head) if head is not None and head.status == 200 else None
+    if told is not None and told != size:
+        signs.append(f"HEAD gives its length as {told} bytes.")
+    return signs
+
+
+def _hop(answer: Answer) -> str | None:
+    """A hop on the way that a registry's answer names."""
+    via = answer.header("via") or answer.header("server")
+    return via[:80] if via else None
+
+
+def _cut_short(answer: Answer) -> Iterator[Draft]:
+    """Fewer bytes than were announced."""
+    length = answers.content_length(answer)
+    if answer.body_failure is None or length is None:
+        return
+    yield finding(
+        "http/content-rewritten",
+        f"{answers.line(answer)} and announced {length} bytes, and the connection ended after "
+        f"{answer.body_size}. A hop on the way cuts what the registry sends; clients say “unexpected EOF”.",
+        certainty=Certainty.LIKELY,
+        evidence=(answer.exchange,),
+    )
+
+
+def _outdated(answer: Answer, digest: str, replicas: Replicas | None) -> Iterator[Draft]:
+    """A cache answers for the tag with what it meant earlier."""
+    uncached = replicas.uncached if replicas is not None else None
+    if replicas is None or not isinstance(uncached, Answer) or uncached.status != 200:
+        return
+    fresh = uncached.header("docker-content-digest")
+    others = {
+        each.header("docker-content-digest") if isinstance(each, Answer) else None
+        for each in replicas.question.answers
+    }
+    if fresh is None or fresh == digest or others != {digest}:
+        return
+    age = answer.header("age")
+    yield finding(
+        "http/content-rewritten",
+        f"{answers.line(answer)} with {digest}{f', {age} s old' if age else ''}, as every time; the same "
+        f"request made so that no cache knows it gives {fresh}. A cache on the way answers for this tag with "
+        "what it meant earlier.",
+        evidence=(answer.exchange, uncached.exchange),
+    )
+
+
+@rule("http/content-rewritten")
+def parts_rewritten(
+    endpoint: Endpoint, look: ManifestLook, children: IndexChildren | None, blobs: Blobs | None
+) -> Iterator[Draft]:
+    """A manifest of an index, or a blob, that arrives changed or cut."""
+    if endpoint.role is not Role.REGISTRY or look.content is None:
+        return
+    for child in children.children if children is not None else ():
+        if child.answer is None or child.answer.status != 200:
+            continue
+        wanted = child.descriptor.digest
+        if child.content is not None and wanted.startswith("sha256:") and child.content.digest != wanted:
+            yield from _other_bytes(child.answer, None, child.content.digest, child.content.size, wanted)
+    for blob in blobs.blobs if blobs is not None else ():
+        answer = blob.followed if blob.redirect is not None else blob.answer
+        if answer is not None and answer.status == 200 and answer.method == "GET":
+            yield from _cut_short(answer)

@@ -44,6 +44,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
     """Bytes read, up to the limit of the request."""
     body_complete: bool
     """Whether the whole body fitted into the limit and arrived."""
+    body_failure: str | None = None
+    """Why the body broke off; null where it came whole, or was left unread beyond the limit."""
     sent_at: datetime
     """This host's clock when the request was sent, UTC."""
     seconds: float
@@ -78,6 +80,8 @@ class Ping(EndpointFact, frozen=True, kw_only=True):
     """The answer for a repository that cannot exist, where ``answer`` alone does not show a registry."""
     redirect_problem: str | None = None
     """Why redirects were not followed to an end: ``loop``, ``too-many``, ``downgrade`` (https to http)."""
+    seconds: float | None = None
+    """How long the last request took, answered or not."""
 
 
 class PathPrefixes(EndpointFact, frozen=True, kw_only=True):
@@ -90,14 +94,22 @@ class PathPrefixes(EndpointFact, frozen=True, kw_only=True):
 
 
 class RepeatedQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """One request sent several times, each over a connection of its own."""
+    """One request sent several times, each over a connection of its own.
+
+    ``seconds`` says for each how long it took, answered or not.
+    """
 
     method: str
     url: str
     answers: tuple[Answer | Failure, ...]
+    seconds: tuple[float, ...] = ()
 
 
 class Replicas(EndpointFact, frozen=True, kw_only=True):
-    """Repeated requests, and requests to each address of the name by itself."""
+    """One request sent several times at once, also to each address of the name by itself."""
 
-    questions: tuple[RepeatedQuestion, ...]
+    question: RepeatedQuestion
+    spaced: RepeatedQuestion | None = None
+    """The same request again, one after the other with a pause between, where some were turned away at once."""
+    uncached: Answer | Failure | None = None
+    """The answer to the same request for content with a query that no cache can have seen."""

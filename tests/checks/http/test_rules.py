@@ -1,0 +1,527 @@
+"""What rules make of HTTP answers: facts in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from regdoctor.api import (
+    Answer,
+    Certainty,
+    Draft,
+    Endpoint,
+    Failure,
+    FailureKind,
+    Handshake,
+    Handshakes,
+    PathPrefixes,
+    Ping,
+    PlainPort,
+    PullAuthorization,
+    RepeatedQuestion,
+    Replicas,
+    Role,
+)
+from regdoctor.checks.http import rules
+from tests.support.facts import REGISTRY_HEADERS, answer, endpoint, registry_error
+
+ENDPOINT = endpoint()
+NGINX: Mapping[str, str] = {"Server": "nginx/1.22.1", "Content-Type": "text/html"}
+HAPROXY_503 = """<html><body><h1>503 Service Unavailable</h1>
+No server is available to handle this request.
+</body></html>
+"""
+ACR_REFUSAL = "client with IP '192.0.2.7' is not allowed access. Refer https://aka.ms/acr/firewall."
+
+
+def nginx_page(status: int) -> str:
+    return (
+        f"<html>\r\n<head><title>{status}</title></head>\r\n<hr><center>nginx/1.22.1</center>\r\n</html>\r\n"
+    )
+
+
+def ping(seen: Answer | None = None, **changes: Any) -> Ping:
+    return Ping(**{"answer": seen, "trusted": True, **changes})
+
+
+def judge(
+    seen: Ping,
+    at: Endpoint = ENDPOINT,
+    *,
+    replicas: Replicas | None = None,
+    handshakes: Handshakes | None = None,
+    plain_port: PlainPort | None = None,
+    authorization: PullAuthorization | None = None,
+) -> list[Draft]:
+    """Every rule that judges the first look alone."""
+    return [
+        *rules.not_a_registry(at, seen),
+        *rules.led_astray(at, seen),
+        *rules.no_answer(at, seen, replicas, handshakes, plain_port),
+        *rules.gateway(at, seen),
+        *rules.own_errors(at, seen, authorization),
+        *rules.redirect_loop(at, seen),
+        *rules.edge_blocked(at, seen),
+        *rules.after_the_ping(at, seen, None, None, None),
+        *rules.rate_limits(at, seen, None, authorization, None, None, None, replicas),
+        *(rules.replicas_differ(at, seen, replicas, None) if replicas is not None else ()),
+    ]
+
+
+def codes(drafts: Iterable[Draft]) -> list[str]:
+    return [draft.code for draft in drafts]
+
+
+def the(drafts: Iterable[Draft], code: str) -> Draft:
+    (draft,) = drafts
+    assert draft.code == code, draft
+    return draft
+
+
+class TestHealthy:
+    # Each as recorded by others; none of these services was asked by the tests.
+    @pytest.mark.parametrize(
+        ("status", "body", "headers"),
+        [
+            pytest.param(200, "{}", REGISTRY_HEADERS, id="distribution, open"),
+            pytest.param(
+                401,
+                '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}\n',
+                {**REGISTRY_HEADERS, "WWW-Authenticate": 'Basic realm="x"'},
+                id="distribution, closed",
+            ),
+            pytest.param(
+                401,
+                "Not Authorized\n",
+                {
+                    "WWW-Authenticate": 'Basic realm="https://1.dkr.ecr.eu-west-1.amazonaws.com/",service="ecr.amazonaws.com"',
+                    "Content-Type": "text/plain; charset=utf-8",
+                },
+                id="Amazon ECR",
+            ),
+            pytest.param(
+                401,
+                '{"errors":[{"code":"UNAUTHORIZED","message":"Unauthenticated request."}]}',
+                {"WWW-Authenticate": 'Bearer realm="https://eu-docker.pkg.dev/v2/token"'},
+                id="Google Artifact Registry",
+            ),
+            pytest.param(200, "", {"WWW-Authenticate": "basic realm="}, id="zot, open"),
+            pytest.param(
+                401,
+                '{"errors":[{"code":"UNAUTHORIZED","message":"not authorized"}]}',
+                {
+                    "WWW-Authenticate": 'BASIC realm="Sonatype Nexus Repository Manager"',
+                    "Server": "Nexus/3.70.1-02 (OSS)",
+                },
+                id="Nexus",
+            ),
+            pytest.param(
+                401,
+                "",
+                {
+                    "WWW-Authenticate": 'Bearer realm="https://quay.io/v2/auth",service="quay.io"',
+                    "Server": "nginx",
+                },
+                id="Quay",
+            ),
+            pytest.param(
+                401,
+                '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}',
+                {
+                    "WWW-Authenticate": 'Bearer realm="https://ghcr.io/token",service="ghcr.io",'
+                    'scope="repository:user/image:pull"',
+                },
+                id="GHCR",
+            ),
+            pytest.param(
+                401,
+                "<html><hr><center>nginx</center></html>",
+                {
+                    "WWW-Authenticate": 'Basic realm="registry"',
+                    "Content-Type": "text/html",
+                    "Server": "nginx",
+                },
+                id="nginx that asks for the login itself",
+            ),
+        ],
+    )
+    def test_registries_of_every_make_are_registries(
+        self, status: int, body: str, headers: Mapping[str, str]
+    ) -> None:
+        assert judge(ping(answer(status, body, headers))) == []
+
+    def test_a_registry_without_any_header_of_its_own(self) -> None:
+        missing = answer(404, '{"errors":[{"code":"NAME_UNKNOWN","message":"unknown"}]}')
+
+        assert judge(ping(answer(200, "{}"), control=missing)) == []
+
+    def test_a_registry_that_lists_no_tags_for_any_name(self) -> None:
+        control = answer(
+            200, {"name": "regdoctor-12", "tags": None}, url="https://reg.test:443/v2/regdoctor-12/tags/list"
+        )
+
+        assert judge(ping(answer(200, "{}"), control=control)) == []
+
+    def test_other_hosts_are_others_matter(self) -> None:
+        page = ping(answer(200, "<html></html>", NGINX))
+
+        for role in (Role.MIRROR, Role.UPSTREAM):
+            assert judge(page, endpoint(role)) == []
+
+    def test_a_redirect_to_a_registry_elsewhere(self) -> None:
+        moved = answer(307, "", {"Location": "https://other.test/v2/"})
+
+        assert judge(ping(answer(401, "", {"WWW-Authenticate": "Bearer"}), redirects=(moved,))) == []
+
+
+class TestNotARegistry:
+    def test_a_page_for_everything_is_proven(self) -> None:
+        control = answer(200, "<html></html>", NGINX, url="https://reg.test/v2/regdoctor-1/tags/list")
+        draft = the(judge(ping(answer(200, "<html></html>", NGINX), control=control)), "http/not-a-registry")
+
+        assert draft.certainty is Certainty.PROVEN
+        assert draft.evidence == ("x1",)
+
+    def test_json_for_everything_is_proven(self) -> None:
+        control = answer(200, {"status": "ok"}, url="https://reg.test/v2/regdoctor-1/tags/list")
+        draft = the(judge(ping(answer(200, {"status": "ok"}), control=control)), "http/not-a-registry")
+
+        assert draft.certainty is Certainty.PROVEN
+
+    def test_a_registry_s_own_404_at_its_root_is_no_registry_there(self) -> None:
+        draft = the(judge(ping(registry_error(404, "NAME_UNKNOWN"))), "http/not-a-registry")
+
+        assert "404" in draft.detail
+
+    def test_the_404_of_go_servers_names_what_they_may_be(self) -> None:
+        draft = the(judge(ping(answer(404, "404 page not found\n"))), "http/not-a-registry")
+
+        assert "Traefik" in draft.detail
+
+    @pytest.mark.parametrize("status", [400, 418, 204])
+    def test_an_odd_status_is_likely(self, status: int) -> None:
+        assert the(judge(ping(answer(status, "?"))), "http/not-a-registry").certainty is Certainty.LIKELY
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "<html><center>The plain HTTP request was sent to HTTPS port</center></html>",
+            "Client sent an HTTP request to an HTTPS server.\n",
+            "<html>400 No required SSL certificate was sent</html>",
+        ],
+    )
+    def test_pages_about_tls_are_judged_there(self, body: str) -> None:
+        assert judge(ping(answer(400, body, NGINX))) == []
+
+    def test_a_forward_proxy_s_page_is_not_judged_here(self) -> None:
+        assert judge(ping(answer(404, "", {"X-Squid-Error": "ERR_INVALID_URL 0"}))) == []
+
+    def test_what_is_no_http_at_all(self) -> None:
+        failure = Failure(kind=FailureKind.RESPONSE_MALFORMED, message="not HTTP")
+
+        the(judge(ping(failure=failure)), "http/not-a-registry")
+
+    def test_a_tls_port_asked_in_plain_is_judged_there(self) -> None:
+        failure = Failure(kind=FailureKind.RESPONSE_MALFORMED, message="not HTTP")
+        tls = PlainPort(handshake=Handshake(address="192.0.2.1", server_name="reg.test", seconds=0.1))
+
+        assert judge(ping(failure=failure), endpoint(scheme="http"), plain_port=tls) == []
+
+    def test_a_connection_that_ends_in_the_handshake_is_judged_there(self) -> None:
+        failure = Failure(kind=FailureKind.CONNECTION_CLOSED, message="closed")
+        failed = Handshake(address="192.0.2.1", server_name="reg.test", seconds=0.1, failure=failure)
+
+        assert judge(ping(failure=failure), handshakes=Handshakes(handshakes=(failed,))) == []
+
+
+class TestGateways:
+    @pytest.mark.parametrize(
+        ("status", "body", "headers", "code"),
+        [
+            (502, nginx_page(502), NGINX, "http/upstream-down"),
+            (502, "Bad Gateway", {}, "http/upstream-down"),
+            (502, "", {"Server": "Caddy"}, "http/upstream-down"),
+            (521, "", {"Server": "cloudflare", "CF-Ray": "1"}, "http/upstream-down"),
+            (503, HAPROXY_503, {"Content-Type": "text/html"}, "http/no-backend"),
+            (503, "no available server\n", {}, "http/no-backend"),
+            (503, "no healthy upstream", {}, "http/no-backend"),
+            (504, nginx_page(504), NGINX, "http/gateway-timeout"),
+            (522, "", {"Server": "cloudflare", "CF-Ray": "1"}, "http/gateway-timeout"),
+            (499, "Client Closed Request", {}, "http/gateway-timeout"),
+            (408, "<html><body><h1>408 Request Time-out</h1>\n</body></html>", {}, "http/gateway-timeout"),
+        ],
+    )
+    def test_the_hop_before_the_registry_says_what_it_lacks(
+        self, status: int, body: str, headers: Mapping[str, str], code: str
+    ) -> None:
+        draft = the(judge(ping(answer(status, body, headers))), code)
+
+        assert draft.certainty is Certainty.PROVEN
+        assert str(status) in draft.detail
+
+    def test_nothing_that_names_the_hop_makes_it_likely(self) -> None:
+        assert the(judge(ping(answer(502))), "http/upstream-down").certainty is Certainty.LIKELY
+
+    def test_a_502_in_the_registry_s_form_is_not_passed_over(self) -> None:
+        draft = the(judge(ping(registry_error(502, "UNKNOWN"))), "http/upstream-down")
+
+        assert draft.certainty is Certainty.LIKELY
+
+    def test_a_slow_503_says_that_a_connection_was_tried(self) -> None:
+        slow = answer(503, HAPROXY_503, {"Content-Type": "text/html"}, seconds=3.0)
+
+        assert "3.0 s" in the(judge(ping(slow)), "http/no-backend").detail
+
+    @pytest.mark.parametrize("status", [502, 503, 504, 403])
+    def test_a_forward_proxy_is_no_gateway_of_the_registry(self, status: int) -> None:
+        assert judge(ping(answer(status, "", {"X-Squid-Error": "ERR_CONNECT_FAIL 111"}))) == []
+
+    def test_the_same_cut_again_and_again_is_a_timer(self) -> None:
+        closed = Failure(kind=FailureKind.CONNECTION_CLOSED, message="closed")
+        repeated = replicas(closed, closed, seconds=(1.01, 1.0))
+        draft = the(judge(ping(failure=closed, seconds=1.02), replicas=repeated), "http/gateway-timeout")
+
+        assert "1.0" in draft.detail
+
+    @pytest.mark.parametrize("seconds", [(0.01, 0.02), (0.7, 2.5)])
+    def test_cuts_at_once_or_at_any_time_are_no_timer(self, seconds: tuple[float, ...]) -> None:
+        closed = Failure(kind=FailureKind.CONNECTION_CLOSED, message="closed")
+        repeated = replicas(closed, closed, seconds=seconds)
+        drafts = judge(ping(failure=closed, seconds=seconds[0]), replicas=repeated)
+
+        assert the(drafts, "http/not-a-registry").certainty is Certainty.LIKELY
+
+    def test_silence_is_a_response_timeout(self) -> None:
+        silent = Failure(kind=FailureKind.RESPONSE_TIMEOUT, message="silent")
+
+        assert "5.0 s" in the(judge(ping(failure=silent, seconds=5.0)), "http/response-timeout").detail
+
+
+class TestOwnErrors:
+    def test_the_health_check_s_503(self) -> None:
+        unhealthy = answer(
+            503,
+            {
+                "errors": [
+                    {"code": "UNAVAILABLE", "message": "service unavailable", "detail": "health check failed"}
+                ]
+            },
+        )
+        draft = the(judge(ping(unhealthy)), "http/registry-unhealthy")
+
+        assert draft.certainty is Certainty.PROVEN
+
+    def test_another_503_of_a_registry_is_likely(self) -> None:
+        assert (
+            the(judge(ping(registry_error(503, "DENIED"))), "http/registry-unhealthy").certainty
+            is Certainty.LIKELY
+        )
+
+    def test_the_system_s_error_is_put_into_words(self) -> None:
+        detail = {
+            "DriverName": "filesystem",
+            "Enclosed": {"Op": "mkdir", "Path": "/var/lib/registry", "Err": 13},
+        }
+        draft = the(judge(ping(registry_error(500, "UNKNOWN", detail=detail))), "http/server-error")
+
+        assert "Permission denied" in draft.detail
+
+    def test_an_error_only_with_a_login(self) -> None:
+        later = PullAuthorization(
+            kind="basic", header=None, username="alice", answer=registry_error(500, "UNKNOWN")
+        )
+
+        the(judge(ping(registry_error(401, "UNAUTHORIZED")), authorization=later), "http/server-error")
+
+
+class TestEdge:
+    def test_a_refusal_by_address_in_the_registry_s_form(self) -> None:
+        denied = answer(403, {"errors": [{"code": "DENIED", "message": ACR_REFUSAL}]})
+        draft = the(judge(ping(denied)), "http/edge-blocked")
+
+        assert draft.certainty is Certainty.PROVEN
+        assert "192.0.2.7" in draft.detail
+
+    @pytest.mark.parametrize(
+        ("status", "body", "headers", "certainty"),
+        [
+            (403, nginx_page(403), NGINX, Certainty.LIKELY),
+            (403, "", {}, Certainty.LIKELY),
+            (403, "error code: 1020", {"Server": "cloudflare", "CF-Ray": "1"}, Certainty.PROVEN),
+            (403, "<html>Just a moment...</html>", {"CF-Mitigated": "challenge"}, Certainty.PROVEN),
+            (503, "<html>busy</html>", {"Server": "cloudflare", "CF-Ray": "1"}, Certainty.POSSIBLE),
+            (451, "", {"Server": "AkamaiGHost"}, Certainty.LIKELY),
+        ],
+    )
+    def test_refusals_before_any_login(
+        self, status: int, body: str, headers: Mapping[str, str], certainty: Certainty
+    ) -> None:
+        assert the(judge(ping(answer(status, body, headers))), "http/edge-blocked").certainty is certainty
+
+    def test_a_forward_proxy_s_refusal_is_not_judged_here(self) -> None:
+        assert judge(ping(answer(403, "", {"Server": "tinyproxy/1.11.1"}))) == []
+
+
+class TestRedirects:
+    def test_a_circle_shows_its_way(self) -> None:
+        first = answer(301, "", {"Location": "https://reg.test/v2"}, exchange="x1")
+        second = answer(
+            301, "", {"Location": "https://reg.test/v2/"}, exchange="x2", url="https://reg.test/v2"
+        )
+        draft = the(judge(ping(second, redirects=(first,), redirect_problem="loop")), "http/redirect-loop")
+
+        assert "https://reg.test:443/v2/ → https://reg.test/v2 → https://reg.test/v2/" in draft.detail
+        assert draft.evidence == ("x1", "x2")
+
+    def test_the_way_from_https_to_http(self) -> None:
+        down = answer(302, "", {"Location": "http://reg.test/v2/"})
+
+        assert (
+            "from https to http"
+            in the(judge(ping(down, redirect_problem="downgrade")), "http/redirect-loop").detail
+        )
+
+    def test_a_portal_out_of_reach(self) -> None:
+        moved = answer(302, "", {"Location": "https://portal.test/login"})
+        failure = Failure(kind=FailureKind.NAME_NOT_FOUND, message="portal.test does not exist")
+        draft = the(judge(ping(redirects=(moved,), failure=failure)), "http/not-a-registry")
+
+        assert "portal.test" in draft.detail
+
+
+def replicas(
+    *answers: Answer | Failure,
+    method: str = "GET",
+    url: str = "https://reg.test:443/v2/",
+    spaced: tuple[Answer | Failure, ...] | None = None,
+    uncached: Answer | Failure | None = None,
+    seconds: tuple[float, ...] = (),
+) -> Replicas:
+    def question(given: tuple[Answer | Failure, ...]) -> RepeatedQuestion:
+        return RepeatedQuestion(method=method, url=url, answers=given, seconds=seconds)
+
+    return Replicas(
+        question=question(answers),
+        spaced=question(spaced) if spaced is not None else None,
+        uncached=uncached,
+    )
+
+
+OPEN = answer(200, "{}", REGISTRY_HEADERS)
+
+
+class TestReplicas:
+    def test_equal_answers_are_nothing(self) -> None:
+        assert judge(ping(OPEN), replicas=replicas(OPEN, OPEN, OPEN)) == []
+
+    def test_different_statuses_are_proven(self) -> None:
+        other = answer(502, nginx_page(502), NGINX)
+        draft = the(judge(ping(OPEN), replicas=replicas(OPEN, other, OPEN, other)), "http/replicas-differ")
+
+        assert draft.certainty is Certainty.PROVEN
+        assert "3 times 200" in draft.detail
+        assert "2 times 502" in draft.detail
+
+    def test_the_odd_address_is_named(self) -> None:
+        one, two = replace(OPEN, address="192.0.2.1"), replace(answer(401), address="192.0.2.2")
+        draft = the(judge(ping(one), replicas=replicas(one, two)), "http/replicas-differ")
+
+        assert "from 192.0.2.2" in draft.detail
+
+    def test_the_first_look_counts_as_well(self) -> None:
+        assert codes(judge(ping(answer(401)), replicas=replicas(OPEN, OPEN))) == ["http/replicas-differ"]
+
+    def test_a_lost_answer_alone_is_likely(self) -> None:
+        lost = Failure(kind=FailureKind.CONNECTION_RESET, message="reset")
+        draft = the(judge(ping(OPEN), replicas=replicas(OPEN, lost)), "http/replicas-differ")
+
+        assert draft.certainty is Certainty.LIKELY
+
+    def test_other_manifests_for_one_tag(self) -> None:
+        url = "https://reg.test:443/v2/app/manifests/1"
+        one = answer(200, "", {"Docker-Content-Digest": "sha256:1"}, method="HEAD", url=url)
+        two = answer(200, "", {"Docker-Content-Digest": "sha256:2"}, method="HEAD", url=url)
+        seen = replicas(one, two, method="HEAD", url=url)
+
+        assert codes(judge(ping(OPEN), replicas=seen)) == ["http/replicas-differ"]
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("body", "headers", "words"),
+        [
+            (
+                {
+                    "errors": [
+                        {
+                            "code": "TOOMANYREQUESTS",
+                            "message": "You have reached your unauthenticated pull rate limit.",
+                        }
+                    ]
+                },
+                {"docker-ratelimit-source": "192.0.2.7"},
+                "quota of pulls",
+            ),
+            ("Too Many Requests", {"Retry-After": "60"}, "limit on requests"),
+            (nginx_page(429), NGINX, "its own limit"),
+        ],
+    )
+    def test_the_kind_of_limit_is_told(
+        self, body: str | object, headers: Mapping[str, str], words: str
+    ) -> None:
+        draft = the(judge(ping(answer(429, body, headers))), "http/rate-limited")
+
+        assert words in draft.detail
+
+    def test_a_throttle_under_another_status(self) -> None:
+        the(judge(ping(registry_error(400, "TOOMANYREQUESTS"))), "http/rate-limited")
+
+    def test_requests_that_pass_only_one_by_one(self) -> None:
+        refused = answer(503, nginx_page(503), NGINX)
+        seen = replicas(refused, refused, OPEN, spaced=(OPEN, OPEN, OPEN))
+        draft = the(judge(ping(OPEN), replicas=seen), "http/rate-limited")
+
+        assert draft.certainty is Certainty.LIKELY
+
+    def test_refusals_one_by_one_are_unequal_replicas(self) -> None:
+        refused = answer(503, HAPROXY_503, {"Content-Type": "text/html"})
+        seen = replicas(refused, refused, OPEN, spaced=(OPEN, refused, OPEN))
+
+        assert codes(judge(ping(OPEN), replicas=seen)) == ["http/replicas-differ"]
+
+    @pytest.mark.parametrize(
+        ("remaining", "expected"), [("10;w=21600", True), ("11;w=21600", False), ("x", False)]
+    )
+    def test_little_is_left_at_a_tenth(self, remaining: str, expected: bool) -> None:
+        headers = {**REGISTRY_HEADERS, "RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": remaining}
+        drafts = judge(ping(answer(200, "{}", headers)))
+
+        assert codes(drafts) == (["http/rate-low"] if expected else [])
+        if expected:
+            assert "10 of 100 pulls in 6 h" in drafts[0].detail
+
+
+class TestPathPrefix:
+    def test_a_registry_below_a_path(self) -> None:
+        found = answer(401, "", REGISTRY_HEADERS, url="https://reg.test:443/registry/v2/", exchange="x9")
+        seen = ping(answer(404, nginx_page(404), NGINX))
+        draft = the(rules.path_prefix(ENDPOINT, seen, PathPrefixes(answers=(found,))), "http/path-prefix")
+
+        assert "https://reg.test:443/registry/v2/" in draft.detail
+        assert draft.evidence == ("x1", "x9")
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            answer(404, nginx_page(404), NGINX),
+            answer(200, "<html></html>", NGINX),
+            registry_error(404, "NAME_UNKNOWN"),
+        ],
+    )
+    def test_other_answers_there_are_nothing(self, other: Answer) -> None:
+        seen = ping(answer(404, nginx_page(404), NGINX))
+
+        assert list(rules.path_prefix(ENDPOINT, seen, PathPrefixes(answers=(other,)))) == []
