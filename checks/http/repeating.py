@@ -16,6 +16,7 @@ from regdoctor.api import (
     ProducerKind,
     PullAuthorization,
     RepeatedQuestion,
+    Secret,
     Target,
     manifests,
     side_by_side,
@@ -54,11 +55,12 @@ class Asker:
         self._context = context
         self._verify = ping.trusted
         authorized = authorization if ping.trusted else None
-        self._authorization = authorized.header if authorized is not None else None
+        self._authorization: Secret | None = None
         self._headers: tuple[tuple[str, str], ...] = ()
         self._method, self._url = "GET", endpoint.url + endpoint.path
         self._by_tag = False
         if target.reference is not None and authorized is not None:
+            self._authorization = authorized.header
             self._method = "HEAD"
             self._url = f"{endpoint.url}/v2/{target.repository}/manifests/{target.reference.reference}"
             self._headers = (("Accept", ", ".join(manifests.ACCEPTED_MANIFESTS)),)
