@@ -107,7 +107,8 @@ def read_certificate(der: bytes) -> ServedCertificate:
         warnings.simplefilter("ignore")
         try:
             certificate = x509.load_der_x509_certificate(der)
-        except (ValueError, TypeError) as error:
+        except Exception as error:
+            # ValueError, and x509.InvalidVersion, which is none.
             return _unreadable(der, str(error))
         return _read(der, certificate, x509, problems)
 
@@ -252,7 +253,7 @@ def signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     Old algorithms count as well (cryptography's ``verify_directly_issued_by`` refuses SHA-1); where a
     signature cannot be computed here at all, the names decide.
     """
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
     try:
@@ -270,7 +271,8 @@ def signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
             key.verify(signature, content)
     except UnsupportedAlgorithm:
         return True
-    except (InvalidSignature, ValueError, TypeError):
+    except Exception:
+        # InvalidSignature, and whatever a key or a name that cannot be read leads to.
         return False
     return True
 
@@ -285,7 +287,7 @@ def signers(chain: Sequence[bytes]) -> tuple[tuple[int, ...], ...]:
         for der in chain:
             try:
                 parsed.append(x509.load_der_x509_certificate(der))
-            except (ValueError, TypeError):
+            except Exception:
                 parsed.append(None)
         return tuple(
             tuple(
@@ -307,7 +309,7 @@ def issuer_in(content: bytes, certificate: ServedCertificate) -> bytes | None:
         warnings.simplefilter("ignore")
         try:
             child = x509.load_der_x509_certificate(der_of(certificate))
-        except (ValueError, TypeError):
+        except Exception:
             return None
         readers: tuple[Callable[[bytes], Sequence[x509.Certificate]], ...] = (
             lambda content: [x509.load_der_x509_certificate(content)],

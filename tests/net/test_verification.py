@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from regdoctor.api import Verification
+from regdoctor.certificates import read_certificate, signers
 from regdoctor.host.trust import Authorities, TrustStore
 from regdoctor.net.verification import verify
 from tests.support import certificates as make
@@ -172,3 +173,15 @@ def test_an_endless_chain_is_cut() -> None:
     leaf = make.self_signed()
 
     assert not judge([leaf.cert] * 500, []).accepted
+
+
+def test_a_damaged_certificate_never_raises() -> None:
+    root = make.root_authority(key_type="rsa")
+    store = TrustStore(name="docker", extra=Authorities(der(root.cert)))
+    sound = der(root.issue(key_type="rsa").cert)[0]
+    for position in range(0, len(sound), 3):
+        damaged = sound[:position] + bytes([sound[position] ^ 0x55]) + sound[position + 1 :]
+
+        assert not verify([damaged], store, Authorities(()), NOW).accepted
+        read_certificate(damaged)
+        signers([damaged, sound])

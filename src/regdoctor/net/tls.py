@@ -22,6 +22,7 @@ from regdoctor.facts.base import Failure, FailureKind
 from regdoctor.facts.tls import Handshake, ServedCertificate
 from regdoctor.host.trust import ClientPair, TrustStore, folder_names, system_authorities, trust_stores
 from regdoctor.net.failures import Step, failure_of, make_failure
+from regdoctor.net.verification import LONGEST_CHAIN, der_of_openssl
 from regdoctor.options import Options
 
 if TYPE_CHECKING:
@@ -320,10 +321,7 @@ class _Attempt:
     def _result(
         self, tls: SSL.Connection, seconds: float, failure: Failure | None, *, done: bool
     ) -> Handshake:
-        from OpenSSL import crypto
-
-        served = tls.get_peer_cert_chain() or []
-        chain = tuple(bytes(crypto.dump_certificate(crypto.FILETYPE_ASN1, each)) for each in served)
+        chain = tuple(der_of_openssl(each) for each in (tls.get_peer_cert_chain() or [])[:LONGEST_CHAIN])
         certificates = tuple(read_certificate(der) for der in chain)
         authorities = []
         for name in (tls.get_client_ca_list() if self.asked else [])[:_MOST_NAMES]:

@@ -144,7 +144,7 @@ def _attempt(
             return None, _error(error)
         except crypto.Error:
             return None, VerificationError(name="unreadable-certificate", depth=0, subject="")
-        return tuple(read_certificate(_der(each)) for each in verified), None
+        return tuple(read_certificate(der_of_openssl(each)) for each in verified), None
 
 
 def _error(error: crypto.X509StoreContextError) -> VerificationError:
@@ -152,14 +152,18 @@ def _error(error: crypto.X509StoreContextError) -> VerificationError:
     return VerificationError(
         name=_ERROR_NAMES.get(number) or str(message).lower().replace(" ", "-"),
         depth=int(depth),
-        subject=read_certificate(_der(error.certificate)).subject,
+        subject=read_certificate(der_of_openssl(error.certificate)).subject,
     )
 
 
-def _der(certificate: crypto.X509) -> bytes:
+def der_of_openssl(certificate: crypto.X509) -> bytes:
+    """The bytes of a certificate that OpenSSL holds; none where it cannot write what it has read."""
     from OpenSSL import crypto
 
-    return bytes(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+    try:
+        return bytes(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+    except crypto.Error:
+        return b""
 
 
 def _date_errors(path: Sequence[ServedCertificate], now: datetime) -> list[VerificationError]:
