@@ -7,11 +7,12 @@ is never asked for, and the environment is never read.
 
 from __future__ import annotations
 
+import copy
 import ipaddress
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -41,6 +42,10 @@ EXCERPT_LIMIT = 4096
 FALLBACK_DELAY = 0.3
 """Seconds before the next address of a name is tried beside the first (Go's ``net.Dialer.FallbackDelay``)."""
 _HEADER_LIMIT = 100
+_PIECE = 64 * 1024
+"""Bytes of a body between two looks for an answer that came early."""
+_MOMENT = 0.001
+"""Seconds in which bytes that have arrived are read."""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -95,6 +100,12 @@ class Client:
         self._registry = registry
         self._domain = domain
 
+    def with_deadline(self, deadline: Deadline) -> Client:
+        """The same client, with the same connections and trace, under another deadline."""
+        other = copy.copy(self)
+        other._deadline = deadline
+        return other
+
     def close(self) -> None:
         """Closes every connection that is kept."""
         with self._lock:
@@ -126,8 +137,12 @@ class Client:
         on_chunk: Callable[[bytes], None] | None = None,
         seconds: float | None = None,
         fresh: bool = False,
+        announce: int | None = None,
     ) -> Response | Failure:
         """Sends one request and reads the answer; nothing is retried and no redirect is followed.
+
+        An answer that comes while the body is still being sent ends the sending: proxies with a limit answer
+        413 after the header, and close.
 
         :param authorization: the whole value of the ``Authorization`` header.
         :param content: the request's body; an iterable is sent in chunks.
@@ -138,6 +153,8 @@ class Client:
         :param on_chunk: receives the body piece by piece instead of it being kept.
         :param seconds: bound for the whole exchange; by default one network step.
         :param fresh: whether to use a connection of its own.
+        :param announce: a ``Content-Length``, of a body of which no byte is sent: what answers does so by the
+            header alone, and silence until the bound is a failure (``RESPONSE_TIMEOUT``).
         :raises UnsafeCredentials: ``authorization`` would go over an unverified or plain connection.
         """
         if authorization is not None and not (verify and self.may_carry_credentials(url)):
@@ -146,6 +163,9 @@ class Client:
             )
         bound = min(seconds, self._deadline.remaining()) if seconds is not None else self._deadline.step()
         sent = self._headers(url, headers, authorization)
+        if announce is not None:
+            sent.append(("Content-Length", str(announce)))
+            content = _WithheldBody()
         exchange = self._trace.begin()
         timer = _PhaseTimer()
         sent_at = datetime.now(UTC)
@@ -154,7 +174,7 @@ class Client:
         try:
             pool = self._pool(url, verify=verify, address=address, proxy=proxy, fresh=fresh)
             with (
-                _wall_clock(started + bound),
+                _wall_clock(started + bound, sends_body=content is not None),
                 pool.stream(
                     method,
                     url,
@@ -167,8 +187,7 @@ class Client:
                 ) as response,
             ):
                 waited = time.monotonic() - started
-                stream = response.extensions.get("network_stream")
-                peer = stream.get_extra_info("server_addr") if stream is not None else None
+                peer = _peer(response)
                 body, complete, failure = _read(response, body_limit, on_chunk)
         except _request_errors() as error:
             return self._failed(key, error, timer)
@@ -300,6 +319,7 @@ class Client:
             body_excerpt=excerpt,
             body_size=len(body),
             body_complete=complete,
+            body_failure=failure,
             sent_at=sent_at,
             seconds=waited,
             producer=producer_of(status, received, excerpt),
@@ -353,6 +373,15 @@ def _request_errors() -> tuple[type[Exception], ...]:
         OSError,
         ValueError,
     )
+
+
+def _peer(response: httpcore.Response) -> tuple[Any, ...] | None:
+    """The peer's socket address; None where it is gone, as after an answer to a body that it did not want."""
+    stream = response.extensions.get("network_stream")
+    try:
+        return stream.get_extra_info("server_addr") if stream is not None else None
+    except OSError:
+        return None
 
 
 def _is_loopback(host: str) -> bool:
@@ -437,16 +466,24 @@ _LIMIT = threading.local()
 
 
 class _wall_clock:  # noqa: N801 - reads as a statement where it is used
-    """Bounds every read and write that this thread does on httpcore streams until it is left."""
+    """Bounds every read and write that this thread does on httpcore streams until it is left.
 
-    def __init__(self, end: float) -> None:
+    :param sends_body: whether to look, before each write, for an answer that came early.
+    """
+
+    def __init__(self, end: float, *, sends_body: bool = False) -> None:
         self._end = end
+        self._sends_body = sends_body
 
     def __enter__(self) -> None:
         _LIMIT.end = self._end
+        _LIMIT.sends_body = self._sends_body
+        _LIMIT.stream = None
 
     def __exit__(self, *_: object) -> None:
         _LIMIT.end = None
+        _LIMIT.sends_body = False
+        _LIMIT.stream = None
 
 
 def _bounded(timeout: float | None) -> float | None:
@@ -455,6 +492,27 @@ def _bounded(timeout: float | None) -> float | None:
         return timeout
     left = max(0.001, end - time.monotonic())
     return left if timeout is None else min(left, timeout)
+
+
+def pause_sending(seconds: float) -> None:
+    """Waits, in an iterable that is a request's body; an answer that comes meanwhile ends the sending at once."""
+    import httpcore
+
+    stream = getattr(_LIMIT, "stream", None)
+    # httpcore takes a WriteError while sending as the sign to read the answer.
+    if stream is not None and stream.answered(_bounded(seconds)):
+        raise httpcore.WriteError("answered before everything was sent")
+
+
+class _WithheldBody:
+    """A body that never comes: waits for an answer to the header alone, and gives up at the bound."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        pause_sending(_LIMIT.end - time.monotonic())
+        raise TimeoutError("no answer to the header alone")
 
 
 def _backend_types() -> tuple[type, type]:
@@ -466,8 +524,24 @@ def _backend_types() -> tuple[type, type]:
 
         def __init__(self, inner: httpcore.NetworkStream) -> None:
             self._inner = inner
+            self._early = b""
+
+        def answered(self, timeout: float | None) -> bool:
+            """Whether the peer has sent something, or closed, before it was asked to; waits at most that long.
+
+            What came is kept for :meth:`read`. A socket may be readable without it: of session tickets, which
+            belong to TLS itself (RFC 8446 section 4.6.1).
+            """
+            try:
+                self._early += self._inner.read(65536, timeout)
+            except httpcore.ReadTimeout:
+                return False
+            return True
 
         def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            if self._early:
+                kept, self._early = self._early[:max_bytes], self._early[max_bytes:]
+                return kept
             end = getattr(_LIMIT, "end", None)
             if end is not None and time.monotonic() >= end:
                 raise httpcore.ReadTimeout("the time for this request is used up")
@@ -477,7 +551,14 @@ def _backend_types() -> tuple[type, type]:
             end = getattr(_LIMIT, "end", None)
             if end is not None and time.monotonic() >= end:
                 raise httpcore.WriteTimeout("the time for this request is used up")
-            self._inner.write(buffer, _bounded(timeout))
+            if not getattr(_LIMIT, "sends_body", False):
+                self._inner.write(buffer, _bounded(timeout))
+                return
+            _LIMIT.stream = self
+            for start in range(0, len(buffer), _PIECE):
+                if self._inner.get_extra_info("is_readable") and self.answered(_MOMENT):
+                    raise httpcore.WriteError("answered before everything was sent")
+                self._inner.write(buffer[start : start + _PIECE], _bounded(timeout))
 
         def close(self) -> None:
             self._inner.close()
