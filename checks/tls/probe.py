@@ -44,6 +44,9 @@ MOST_ADDRESSES = 16
 PLAIN_SECONDS = 1.5
 """Bound of the request without TLS that follows a failed handshake: a server that hangs costs little more."""
 
+REFUSES_PLAIN_HTTP = frozenset({400, 426, 497})
+"""Statuses with which TLS servers answer a request without TLS (Go, nginx and Apache say 400)."""
+
 MOST_LOOKUPS = 2
 """Addresses of missing issuers that are asked."""
 
@@ -173,7 +176,7 @@ def try_tls(
         raise NotApplicable(f"clients address {endpoint.address} by https")
     if endpoint.proxy is not None:
         raise NotApplicable(f"clients reach {endpoint.address} through the proxy {endpoint.proxy}")
-    if ping is not None and ping.answer is not None and ping.answer.status in (200, 401):
+    if ping is not None and ping.answer is not None and ping.answer.status not in REFUSES_PLAIN_HTTP:
         raise NotApplicable(f"{endpoint.address} answers in plain HTTP")
     if connections is None or not connections.open_addresses:
         raise Blocked(f"no address of {endpoint.host} accepts a connection to port {endpoint.port}")
