@@ -183,6 +183,16 @@ def test_a_server_that_closes_on_the_greeting_and_answers_without_tls_speaks_pla
     assert codes(seen) == ["tls/plain-http-server"]
 
 
+def test_a_tls_server_that_refuses_plain_http_is_no_plain_http_server() -> None:
+    seen = failed(
+        FailureKind.TLS_ALERT,
+        alert="internal_error",
+        plain_http_excerpt=r"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.",
+    )
+
+    assert codes(seen) == ["tls/handshake-failed"]
+
+
 def test_dockers_exception_for_loopback_is_told_only_there() -> None:
     seen = failed(FailureKind.TLS_NOT_SPOKEN, plaintext_excerpt=r"HTTP/1.1 400 Bad Request\r\n")
 
