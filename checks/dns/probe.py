@@ -25,7 +25,8 @@ from regdoctor.api import (
     side_by_side,
     tcp,
 )
-from regdoctor.checks.dns.answers import about, addresses_of, by_nameserver, has_answered
+
+from .answers import about, addresses_of, by_nameserver, has_answered
 
 DIRECT_BESIDE_PROXY = 2.0
 """Seconds for a direct look at a host that clients reach through a proxy: it must not hold up the run."""

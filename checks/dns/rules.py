@@ -27,7 +27,8 @@ from regdoctor.api import (
     resolver_files,
     rule,
 )
-from regdoctor.checks.dns.answers import (
+
+from .answers import (
     about,
     addresses_of,
     by_nameserver,
@@ -42,6 +43,8 @@ SLOW = 2.0
 
 COSTLY = 1.0
 """Seconds of one look-up from which a dead nameserver before a live one is felt."""
+
+_REGISTRIES = frozenset({Role.REGISTRY, Role.MIRROR, Role.UPSTREAM})
 
 _UNDECIDED = frozenset(
     {FailureKind.RESOLVER_FAILURE, FailureKind.RESOLVER_TIMEOUT, FailureKind.RESOLVER_REFUSED}
@@ -274,6 +277,7 @@ def nameserver_degraded(
     first = order.index(live[0])
     before = order if "rotate" in configuration.options else order[:first]
     dead = [server for server in before if is_silent(said[server])]
+    answer_time = max(each.seconds for each in said[live[0]])
     if dead and (configuration.given or addresses.seconds >= COSTLY):
         took = "" if configuration.given else f" Looking {endpoint.host} up took {addresses.seconds:.1f} s."
         yield finding(
@@ -283,13 +287,19 @@ def nameserver_degraded(
             evidence=("addresses", "resolver-configuration", "nameserver-answers"),
         )
         return
-    slowest = max(each.seconds for each in said[live[0]])
-    quickest = min((max(each.seconds for each in said[server]) for server in live), default=slowest)
-    if slowest >= SLOW and quickest < SLOW / 4 and addresses.seconds >= COSTLY:
+    if answer_time >= SLOW and addresses.seconds >= COSTLY:
         yield finding(
             "dns/nameserver-degraded",
-            f"{live[0]}, which is asked first, takes {slowest:.1f} s for an answer; another nameserver takes "
-            f"{quickest:.1f} s. {_table(said)}.",
+            f"{live[0]}, which is asked first, takes {answer_time:.1f} s for an answer, and every look-up "
+            f"waits for it. {_table(said)}.",
+            evidence=("addresses", "nameserver-answers"),
+        )
+    elif addresses.seconds >= COSTLY and any(each.attempts > 1 for each in said[live[0]]):
+        yield finding(
+            "dns/nameserver-degraded",
+            f"{live[0]} answers only some of the questions: one had to be sent again, and looking "
+            f"{endpoint.host} up took {addresses.seconds:.1f} s. {_table(said)}.",
+            certainty=Certainty.LIKELY,
             evidence=("addresses", "nameserver-answers"),
         )
     elif _tcp_fails(said[order[first]]):
@@ -327,7 +337,7 @@ def hosts_override(
     evidence = (*places, "nameserver-answers")
     works = _serves(endpoint, connections, handshakes, ping)
     better = _serving(endpoint, others)
-    if better and not works:
+    if better and works is False:
         yield finding(
             "dns/hosts-override",
             f"{seen} Clients follow the file, and what is wanted does not answer there; it does at "
@@ -360,7 +370,7 @@ def search_list_capture(
     if endpoint.proxy is not None or "." not in host or not addresses.addresses:
         return
     captured = _captured_name(host, addresses, configuration, answers)
-    if captured is None or _serves(endpoint, connections, handshakes, ping):
+    if captured is None or _serves(endpoint, connections, handshakes, ping) is not False:
         return
     used = _and(addresses.addresses)
     as_written = addresses_of(about(answers.answers, host))
@@ -425,13 +435,14 @@ def answers_differ(
     works = _serves(endpoint, connections, handshakes, ping)
     serving = {other.address for other in _serving(endpoint, others)}
     tried = {other.address for other in others.addresses}
+    useless = {other.address for other in others.addresses if _is_useless(endpoint, other)}
     dead = [
         server
         for server in differing
-        if (given := tried & set(addresses_of(said[server]))) and not given & serving
+        if (given := tried & set(addresses_of(said[server]))) and given <= useless
     ]
     alive = [server for server in differing if set(addresses_of(said[server])) & serving]
-    if alive and not works:
+    if alive and works is False:
         yield finding(
             "dns/answers-differ",
             f"{_and(agreeing)} sends {host} to {_and(addresses.addresses)}, where what is wanted does not "
@@ -462,25 +473,36 @@ def _captured_name(
 
 def _serves(
     endpoint: Endpoint, connections: Connections | None, handshakes: Handshakes | None, ping: Ping | None
-) -> bool:
-    """Whether what is wanted answers at an address in use, as far as was seen."""
-    if connections is None or not connections.open_addresses:
+) -> bool | None:
+    """Whether what is wanted answers at an address in use; None where nobody looked that far."""
+    if connections is None:
+        return None
+    if not connections.open_addresses:
         return False
     if handshakes is not None and handshakes.handshakes:
         if not any(each.failure is None for each in handshakes.handshakes):
             return False
         if all(each.name_matches is False for each in handshakes.handshakes):
             return False
-    if endpoint.role not in (Role.REGISTRY, Role.MIRROR, Role.UPSTREAM):
+    if endpoint.role not in _REGISTRIES:
         return True
-    return ping is not None and ping.answer is not None and _is_registry(ping.answer)
+    if ping is None:
+        return None
+    return ping.answer is not None and _is_registry(ping.answer)
+
+
+def _is_useless(endpoint: Endpoint, other: OtherAddress) -> bool:
+    """Whether what is wanted certainly does not answer at another address."""
+    if other.attempt.failure is not None:
+        return True
+    return endpoint.role in _REGISTRIES and other.answer is not None and not _is_registry(other.answer)
 
 
 def _serving(endpoint: Endpoint, others: OtherAddresses | None) -> tuple[OtherAddress, ...]:
     """Those of the other addresses at which what is wanted answers."""
     if others is None:
         return ()
-    if endpoint.role not in (Role.REGISTRY, Role.MIRROR, Role.UPSTREAM):
+    if endpoint.role not in _REGISTRIES:
         return tuple(other for other in others.addresses if other.attempt.failure is None)
     return tuple(other for other in others.addresses if other.answer and _is_registry(other.answer))
 

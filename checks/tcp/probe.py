@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from urllib.parse import urlsplit
 
 from regdoctor.api import (
     Addresses,
@@ -16,6 +17,7 @@ from regdoctor.api import (
     Failure,
     FailureKind,
     Handshakes,
+    ManifestLook,
     NotApplicable,
     OtherPort,
     OtherPorts,
@@ -25,6 +27,7 @@ from regdoctor.api import (
     Role,
     SegmentTrials,
     dns,
+    manifests,
     probe,
     segments,
     side_by_side,
@@ -35,7 +38,7 @@ DIRECT_BESIDE_PROXY = 1.5
 """Seconds for direct connections to a host that clients reach through a proxy: one repeated SYN fits in."""
 
 REPETITIONS = 4
-PAUSE = 0.03
+PAUSE = 0.01
 """Seconds between repetitions."""
 MOST_REPEATED = 8
 
@@ -151,6 +154,7 @@ def try_segment_sizes(
     connections: Connections,
     handshakes: Handshakes | None,
     ping: Ping | None,
+    manifest: ManifestLook | None,
     context: Context,
 ) -> SegmentTrials:
     """Repeats a stalled exchange with small packets; with ``--push``, tries a request of several packets.
@@ -161,12 +165,15 @@ def try_segment_sizes(
         raise NotApplicable("there is no direct connection on which packets could be lost")
     address = connections.open_addresses[0]
     direction = "download"
+    path = endpoint.path
     padding = b""
     stalled = _stalled_address(handshakes)
     if stalled is not None:
         address = stalled
-    elif ping is not None and ping.failure is not None and ping.failure.kind is FailureKind.RESPONSE_TIMEOUT:
+    elif ping is not None and _hung(ping.failure):
         pass
+    elif manifest is not None and endpoint.role is Role.REGISTRY and _hung(manifest.failure):
+        path = urlsplit(manifest.url).path
     elif context.options.push and ping is not None and ping.answer is not None:
         direction = "upload"
         padding = b"X-Padding: " + b"x" * BULK + b"\r\n"
@@ -179,8 +186,9 @@ def try_segment_sizes(
         server_name=None if dns.numeric_address(endpoint.host) else endpoint.host,
         request=b"".join(
             (
-                f"GET {endpoint.path} HTTP/1.1\r\nHost: {endpoint.address}\r\n".encode("ascii"),
-                b"User-Agent: regdoctor\r\nAccept: */*\r\n",
+                f"GET {path} HTTP/1.1\r\nHost: {endpoint.address}\r\n".encode("ascii", "replace"),
+                b"User-Agent: regdoctor\r\n",
+                f"Accept: {', '.join((*manifests.ACCEPTED_MANIFESTS, '*/*'))}\r\n".encode("ascii"),
                 padding,
                 b"Connection: close\r\n\r\n",
             )
@@ -191,6 +199,11 @@ def try_segment_sizes(
     if not trials or not trials[0].completed:
         trials = segments.try_sizes(exchange, SEGMENT_SIZES, timeout)
     return SegmentTrials(address=address, direction=direction, trials=trials)
+
+
+def _hung(failure: Failure | None) -> bool:
+    """Whether a request was sent and its answer did not come in time."""
+    return failure is not None and failure.kind is FailureKind.RESPONSE_TIMEOUT
 
 
 def _stalled_address(handshakes: Handshakes | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -364,6 +365,19 @@ class TestNameserverDegraded:
         result = network.check(FIRST, SECOND, arguments=["--timeout", "1"], more="options timeout:2\n")
 
         assert_single_root_cause(result, "dns/nameserver-degraded")
+
+    def test_a_slow_one(self, network: Network) -> None:
+        def respond(query: bytes, _transport: str) -> bytes:
+            time.sleep(2.2)
+            return reply_to(query, REGISTRY)
+
+        network.servers.enter_context(
+            DnsResponder(respond, host=FIRST, namespace=network.hosts.server, side_by_side=True)
+        )
+
+        found = assert_single_root_cause(network.check(FIRST), "dns/nameserver-degraded")
+
+        assert found["severity"] == "warning"
 
     def test_long_answers_and_tcp_closed(self, network: Network) -> None:
         network.servers.enter_context(

@@ -16,7 +16,8 @@ class DnsResponder:
     """Answers by UDP and TCP on one port what a function makes of each query.
 
     ``respond`` gets the query and the transport (``udp`` or ``tcp``) and returns the raw reply, or None for
-    silence. With ``tcp=False`` nothing listens on the TCP port.
+    silence. With ``tcp=False`` nothing listens on the TCP port; with ``side_by_side`` datagrams do not wait
+    for each other.
     """
 
     def __init__(
@@ -26,12 +27,14 @@ class DnsResponder:
         host: str = "127.0.0.1",
         port: int = 53,
         tcp: bool = True,
+        side_by_side: bool = False,
         namespace: Namespace | None = None,
     ) -> None:
         self.host = host
         self.queries: list[tuple[str, bytes]] = []
         """Transport and bytes of every query so far, in the order of arrival."""
         self._respond = respond
+        self._side_by_side = side_by_side
         self._threads: list[threading.Thread] = []
 
         def bind() -> tuple[socket.socket, socket.socket | None]:
@@ -87,7 +90,15 @@ class DnsResponder:
             if not query:
                 return
             self.queries.append(("udp", query))
-            reply = self._respond(query, "udp")
+            if self._side_by_side:
+                threading.Thread(target=self._answer, args=(query, client), daemon=True).start()
+            else:
+                self._answer(query, client)
+
+    def _answer(self, query: bytes, client: tuple[str, int]) -> None:
+        reply = self._respond(query, "udp")
+        # A thread of its own may come too late.
+        with contextlib.suppress(OSError):
             if reply is not None:
                 self._datagrams.sendto(reply, client)
 

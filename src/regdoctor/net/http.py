@@ -494,6 +494,12 @@ def _bounded(timeout: float | None) -> float | None:
     return left if timeout is None else min(left, timeout)
 
 
+def _extend(seconds: float) -> None:
+    """Moves the end of the current request on this thread."""
+    if getattr(_LIMIT, "end", None) is not None:
+        _LIMIT.end += seconds
+
+
 def pause_sending(seconds: float) -> None:
     """Waits, in an iterable that is a request's body; an answer that comes meanwhile ends the sending at once."""
     import httpcore
@@ -594,7 +600,13 @@ def _backend_types() -> tuple[type, type]:
             end = time.monotonic() + bound
             addresses: tuple[str, ...] = (self._address,) if self._address else ()
             if not addresses:
+                started = time.monotonic()
                 resolution = self._resolver.resolve(host, bound)
+                # Looking a name up is a network step of its own: a nameserver that costs clients seconds
+                # (resolv.conf(5), timeout) must not look like a server that answers late.
+                spent = time.monotonic() - started
+                end += spent
+                _extend(spent)
                 if resolution.failure is not None:
                     raise NameNotResolved(resolution.failure)
                 addresses = resolution.addresses

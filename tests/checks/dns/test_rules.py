@@ -314,6 +314,23 @@ class TestNameserverDegraded:
 
         assert codes(judge(addresses(GOOD, seconds=3.0), said)) == ["dns/nameserver-degraded"]
 
+    def test_a_slow_one_alone(self) -> None:
+        said = answers(says(FIRST, GOOD, seconds=3.0))
+
+        assert codes(judge(addresses(GOOD, seconds=3.0), said)) == ["dns/nameserver-degraded"]
+
+    def test_one_that_loses_questions(self) -> None:
+        said = answers(tuple(replace(each, attempts=2) for each in says(FIRST, GOOD)))
+
+        (draft,) = judge(addresses(GOOD, seconds=5.0), said)
+
+        assert (draft.code, draft.certainty) == ("dns/nameserver-degraded", Certainty.LIKELY)
+
+    def test_a_lost_question_that_cost_clients_nothing(self) -> None:
+        said = answers(tuple(replace(each, attempts=2) for each in says(FIRST, GOOD)))
+
+        assert judge(addresses(GOOD), said) == []
+
     def test_the_hosts_file_makes_it_irrelevant(self) -> None:
         assert judge(addresses(GOOD, seconds=5.0), self.SAID, file=hosts(GOOD)) == []
 
@@ -372,6 +389,22 @@ class TestHostsOverride:
 
         assert drafts == []
 
+    def test_where_the_line_leads_was_not_looked_at(self) -> None:
+        drafts = list(
+            rules.hosts_override(
+                ENDPOINT,
+                addresses(OLD),
+                hosts(OLD),
+                self.SAID,
+                others(GOOD, serves=True),
+                connections(OLD),
+                None,
+                None,
+            )
+        )
+
+        assert drafts == []
+
     def test_the_resolver_prefers_dns(self) -> None:
         assert judge(addresses(GOOD), self.SAID, file=hosts(OLD)) == []
 
@@ -396,6 +429,12 @@ class TestAnswersDiffer:
 
     def test_both_serve(self) -> None:
         assert judge(addresses(GOOD), self.SAID, other=others(OLD, serves=True)) == []
+
+    def test_the_other_accepts_and_did_not_answer_in_time(self) -> None:
+        (other,) = others(OLD, serves=True).addresses
+        slow = OtherAddresses(addresses=(replace(other, answer=None),))
+
+        assert judge(addresses(GOOD), self.SAID, other=slow) == []
 
     def test_neither_serves(self) -> None:
         drafts = judge(
