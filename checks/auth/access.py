@@ -22,6 +22,7 @@ pull it may as well be that there is no such repository. Pure.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 
 from regdoctor.api import (
@@ -47,10 +48,12 @@ from regdoctor.api import (
 )
 from regdoctor.checks.auth import wording
 
-_EXPIRED = re.compile(
-    r"(?:authorization )?token has expired|credentials? (?:have|has) expired|password.{0,20}expired", re.I
+_REFUSES_THE_LOGIN = re.compile(
+    r"token has expired|credentials? (?:have|has) expired|password.{0,20}expired|\binvalid token\b|bad credentials"
+    r"|(?:incorrect|invalid) (?:user ?name|password|credentials)",
+    re.I,
 )
-"""Amazon ECR and others answer 403 to stored passwords that are past their time."""
+"""A 403 that is about the login itself: Amazon ECR where the password is past its time, GHCR for a bad token."""
 _NAMES_THE_RIGHT = re.compile(
     r"permission|not authorized to perform|unauthorized to access repository|insufficient.scope|not allowed"
     r"|access forbidden|does not have|read.only",
@@ -182,8 +185,8 @@ def rejection(
         if wording.exceeds_limit(answer):
             return None
         refused = answer.status == 401 or (exchange.method == "POST" and answer.status == 400)
-        expired = answer.status == 403 and _EXPIRED.search(answer.body_excerpt) is not None
-        if refused or expired or (is_denial(answer) and not exchange.asked):
+        spoken = answer.status == 403 and _REFUSES_THE_LOGIN.search(answer.body_excerpt) is not None
+        if refused or spoken or (is_denial(answer) and not exchange.asked):
             host = wording.token_host(service) if service is not None else "the token server"
             return answer, f"The token server {host}"
         return None
@@ -192,7 +195,7 @@ def rejection(
     answer = refusal.answer
     if refusal.direct is not None and refusal.direct.status == 200:
         return None
-    if answer.status == 403 and _EXPIRED.search(answer.body_excerpt) is not None:
+    if answer.status == 403 and _REFUSES_THE_LOGIN.search(answer.body_excerpt) is not None:
         return answer, "The registry"
     if answer.status != 401:
         return None
@@ -274,7 +277,7 @@ def token_refused(
 def _is_about_rights(exchange: TokenExchange | None, refusal: Refusal) -> bool:
     """Whether a refusal for a repository is about rights, as far as the answer says."""
     if refusal.answer.status == 403:
-        return is_denial(refusal.answer) and _EXPIRED.search(refusal.answer.body_excerpt) is None
+        return is_denial(refusal.answer) and _REFUSES_THE_LOGIN.search(refusal.answer.body_excerpt) is None
     if refusal.answer.status != 401:
         return False
     if refusal.error is not None:
@@ -438,7 +441,7 @@ def _hidden(
             f"No login was sent, for none is stored. Either there is no repository {repository}, or it is "
             "private: the registry answers the same to both, and logging in would tell."
         )
-        fix = (f"log in, which also decides between the two: docker login {login}",)
+        fix = (f"log in, which also decides between the two: docker login {shlex.quote(login)}",)
     return Lack(
         code="auth/existence-hidden",
         detail=f"{seen} {meaning}",

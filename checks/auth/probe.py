@@ -112,25 +112,27 @@ def name_token_server(endpoint: Endpoint, asked: Challenges, context: Context) -
     if asked.of("bearer") is None:
         wants = "another kind of login" if asked.wanted else "no login"
         raise NotApplicable(f"{endpoint.address} asks for {wants}")
-    return _token_service(asked, context)
+    return _token_service(endpoint, asked, context)
 
 
-def _token_service(asked: Challenges, context: Context) -> TokenService:
+def _token_service(registry: Endpoint, asked: Challenges, context: Context) -> TokenService:
     """The token server of a Bearer challenge."""
     bearer, url = asked.of("bearer"), asked.answer.url
     if bearer is None:
         return TokenService(realm=None, problem="there is no Bearer challenge")
     problem = challenges.realm_syntax_problem(bearer.realm, url)
-    endpoints: tuple[Endpoint, ...] = ()
+    host = None
     if problem is None and bearer.realm is not None:
         try:
-            endpoints = (context.endpoint(role=Role.TOKEN_SERVER, url=bearer.realm),)
+            host = context.endpoint(role=Role.TOKEN_SERVER, url=bearer.realm)
         except ValueError as error:
             problem = f"the realm cannot be used: {error}"
+    elsewhere = host is not None and (host.scheme, host.address) != (registry.scheme, registry.address)
     return TokenService(
-        endpoints=endpoints,
+        endpoints=(host,) if host is not None and elsewhere else (),
         realm=bearer.realm,
         service=bearer.service,
+        host=host,
         problem=problem,
         downgrades=bearer.realm is not None and challenges.realm_downgrades(bearer.realm, url),
     )
@@ -167,7 +169,7 @@ def exchange_token(
     target: Target, service: TokenService, credentials: Credentials, context: Context
 ) -> TokenExchange:
     """Asks the token server as docker and podman do: with credentials where there are any."""
-    if not service.endpoints:
+    if service.host is None:
         raise Blocked(f"the registry names no usable token server: {service.problem}")
     if credentials.kind is CredentialKind.REGISTRY_TOKEN:
         raise NotApplicable("the stored credential is a token for the registry itself")
@@ -203,7 +205,7 @@ def _exchange(
     from msgspec.structs import replace
 
     try:
-        response = token_server.ask(context.http, request, context.find_proxy)
+        response = token_server.ask_once(context, request)
     except token_server.CredentialsWithheld as where:
         return replace(
             seen, withheld=str(where), credential_sent=False, other_scheme=_other_scheme(realm, context)
@@ -272,7 +274,7 @@ def authorize(
     """Settles what later requests carry; a bare registry is asked at ``/v2/`` with it."""
     if not asked.wanted:
         return PullAuthorization(kind="none", header=None, username=None, answer=asked.answer)
-    if asked.of("bearer") is not None and (service is None or service.endpoints):
+    if asked.of("bearer") is not None and (service is None or service.host is not None):
         kind, header = "bearer", _bearer_header(endpoint, credentials, exchange)
     elif asked.of("basic") is not None:
         kind, header = "basic", _basic_header(endpoint, credentials)
@@ -380,8 +382,8 @@ def _with_login(
     exchange = None
     try:
         if asked.of("bearer") is not None:
-            service = _token_service(asked, context)
-            if service.endpoints and credentials.kind is not CredentialKind.REGISTRY_TOKEN:
+            service = _token_service(endpoint, asked, context)
+            if service.host is not None and credentials.kind is not CredentialKind.REGISTRY_TOKEN:
                 exchange = _exchange(service, credentials, _pull_scope(target), context)
             header = _bearer_header(endpoint, credentials, exchange)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from regdoctor.api import (
     Endpoint,
     FailureKind,
     Handshakes,
+    HelperCall,
     HelperOutcome,
     PullAuthorization,
     Refusal,
@@ -133,6 +135,10 @@ def ping_not_challenged(
     )
 
 
+def _ask_helper(call: HelperCall) -> str:
+    return f"echo {shlex.quote(call.server)} | {shlex.quote(call.program)} get"
+
+
 @rule("auth/helper-missing", "auth/helper-failed")
 def helper(credentials: Credentials, registries: Registries) -> Iterator[Draft]:
     """The program that holds the credentials is not there, or does not deliver."""
@@ -155,7 +161,7 @@ def helper(credentials: Credentials, registries: Registries) -> Iterator[Draft]:
         yield finding(
             "auth/helper-failed",
             f"{named}. Asked for {call.server} it {how}{words}. An entry in the file is not used instead.",
-            fix=(f"echo {call.server} | {call.program} get",),
+            fix=(_ask_helper(call),),
             evidence=("credentials",),
             endpoint=_first(registries),
         )
@@ -205,7 +211,7 @@ def nothing_to_send(
             "auth/helper-failed",
             f"{refused.why} {call.place} leaves the credentials for {credentials.key} to {call.program} "
             f"({call.setting}), which has nothing for {call.server}. An entry in the file is not used instead.",
-            fix=(f"docker login {credentials.key}", f"echo {call.server} | {call.program} get"),
+            fix=(f"docker login {shlex.quote(credentials.key)}", _ask_helper(call)),
             evidence=evidence,
             endpoint=place,
         )
@@ -217,7 +223,7 @@ def nothing_to_send(
         yield finding(
             "auth/credentials-misfiled",
             f"{refused.why} Clients look credentials up as “{credentials.key}” and find none. {seen}",
-            fix=(f"docker login {credentials.key}",),
+            fix=(f"docker login {shlex.quote(credentials.key)}",),
             evidence=evidence,
             endpoint=place,
         )
@@ -289,7 +295,7 @@ def realm(
     handshakes: TokenHandshakes,
 ) -> Iterator[Draft]:
     """The registry sends clients to a token server that they cannot reach, or not with that scheme."""
-    endpoint = service.endpoints[0] if service.endpoints else None
+    endpoint = service.host
     if endpoint is None:
         return
     named = f"The registry sends clients to the token server {service.realm}"
@@ -376,7 +382,7 @@ def token_server_error(service: TokenService, exchange: TokenExchange) -> Iterat
         "auth/token-server-error",
         detail,
         evidence=(answer.exchange,),
-        endpoint=service.endpoints[0] if service.endpoints else None,
+        endpoint=service.host,
     )
 
 
@@ -396,7 +402,7 @@ def request_too_large(
             f"{wording.line(answer)}: the request for a token is {exchange.request_bytes} bytes long with its "
             "Authorization header, more than a hop in front of the token server takes.",
             evidence=(answer.exchange,),
-            endpoint=service.endpoints[0] if service and service.endpoints else None,
+            endpoint=service.host if service is not None else None,
         )
     if refusal is not None and authorization is not None and wording.exceeds_limit(refusal.answer):
         yield finding(
@@ -482,7 +488,7 @@ def token_short_lived(service: TokenService, exchange: TokenExchange, settings: 
         f"a layer whose upload takes longer than {wording.seconds(lifetime + 60)} reaches 100 % and is then "
         "refused with “authentication required”. The specification asks for 60 s at least.",
         evidence=(exchange.answer.exchange, "token-exchange"),
-        endpoint=service.endpoints[0] if service.endpoints else None,
+        endpoint=service.host,
     )
 
 

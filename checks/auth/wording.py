@@ -97,7 +97,7 @@ def clock_difference(answer: Answer) -> float | None:
 
 def token_host(service: TokenService) -> str:
     """``host:port`` of the token server."""
-    return service.endpoints[0].address if service.endpoints else "the token server"
+    return service.host.address if service.host is not None else "the token server"
 
 
 def account(exchange: TokenExchange) -> str:

@@ -467,6 +467,26 @@ def test_passwords_do_not_follow_an_http_realm(
     assert not any("Authorization" in request.headers for request in server.requests)
 
 
+@pytest.mark.needs("nginx")
+def test_a_token_server_at_the_registrys_own_address_is_looked_at_once(
+    start_registry: StartRegistry,
+    start_token_server: StartTokenServer,
+    start_nginx: StartNginx,
+    certificate: CertificateFiles,
+    ca: Path,
+) -> None:
+    server = start_token_server()
+    port = ports.free_port()
+    realm = f"https://{NAME}:{port}{server.path}"
+    registry = start_registry(token=server.auth(realm=realm))
+    tokens = f"location {server.path} {{ proxy_pass {server.url}; }}"
+    start_nginx(ReverseProxy(registry.upstream, name=NAME, port=port, tls=certificate, locations=[tokens]))
+    result = check(f"{NAME}:{port}", ca, login=ALICE)
+    assert_healthy(result)
+    (target,) = result.report["targets"]
+    assert list(target["facts"]["handshakes"]) == [f"registry {NAME}:{port}"]
+
+
 @pytest.mark.parametrize(
     "faults", [TokenFaults(html=True), TokenFaults(status=500), TokenFaults(missing_field=True)], ids=repr
 )

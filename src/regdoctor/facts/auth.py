@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import msgspec
 
-from regdoctor.facts.base import Discovery, Fact, Failure, Role
+from regdoctor.facts.base import Discovery, Endpoint, Fact, Failure, Role
 from regdoctor.facts.http import Answer
 from regdoctor.oci.challenge import Challenge
 from regdoctor.oci.scope import Scope
@@ -46,14 +46,18 @@ class Challenges(Fact, frozen=True, kw_only=True):
 
 
 class TokenService(Discovery, frozen=True, kw_only=True):
-    """The token server that a Bearer challenge names; ``endpoints`` is empty where its realm is unusable."""
+    """The token server that a Bearer challenge names.
+
+    ``host`` is None where its realm is unusable, for which ``problem`` gives the reason. ``endpoints`` holds it
+    where it is another host, port or scheme than the registry's own: the way to that one is known.
+    """
 
     discovers: ClassVar[Role] = Role.TOKEN_SERVER
 
     realm: str | None
     service: str | None = None
+    host: Endpoint | None = None
     problem: str | None = None
-    """Why the realm is no URL that clients can use."""
     downgrades: bool = False
     """Whether the registry is asked over https and the realm is an http URL."""
 

@@ -70,7 +70,7 @@ ALICE = Credentials(
     source="/home/a/.docker/config.json",
     stored_as="reg.test",
 )
-SERVICE = TokenService(endpoints=(TOKENS,), realm=REALM, service="registry.test")
+SERVICE = TokenService(endpoints=(TOKENS,), host=TOKENS, realm=REALM, service="registry.test")
 READ = Settings()
 WRITE = Settings(push=True)
 
@@ -432,6 +432,12 @@ def test_a_password_that_is_accepted_elsewhere_is_not_refused() -> None:
     assert not rejected(asks(BASIC), authorization=access("basic"), refused_=told)
 
 
+def test_a_bad_token_is_refused_with_403_by_the_token_server() -> None:
+    told = exchange(403, denied("invalid token"), account="alice")
+    assert codes(rejected(asks(), exchanged=told)) == ["auth/credentials-rejected"]
+    assert not rights(None, told)
+
+
 def test_an_expired_password_is_refused_with_403() -> None:
     body = denied("Your authorization token has expired. Reauthenticate and try again.")
     told = refusal(status=403, body=body, challenge=BASIC)
@@ -544,13 +550,13 @@ def test_a_realm_that_works_with_the_other_scheme() -> None:
 
 
 def test_a_password_that_would_travel_in_clear() -> None:
-    service = TokenService(endpoints=(TOKENS,), realm="http://auth.test/token", downgrades=True)
+    service = TokenService(endpoints=(TOKENS,), host=TOKENS, realm="http://auth.test/token", downgrades=True)
     held_back = exchange(None, account="alice", withheld="http://auth.test")
     assert codes(realm(held_back, service)) == ["auth/realm-scheme-mismatch"]
 
 
 def test_plain_http_throughout_is_the_callers_choice() -> None:
-    service = TokenService(endpoints=(TOKENS,), realm="http://auth.test/token")
+    service = TokenService(endpoints=(TOKENS,), host=TOKENS, realm="http://auth.test/token")
     assert not realm(exchange(None, account="alice", withheld="http://auth.test"), service)
 
 
@@ -685,7 +691,7 @@ def test_an_audience_that_is_a_list_fails_with_registry_2() -> None:
 
 
 def test_without_a_service_in_the_challenge_no_audience_is_wrong() -> None:
-    service = TokenService(endpoints=(TOKENS,), realm=REALM)
+    service = TokenService(endpoints=(TOKENS,), host=TOKENS, realm=REALM)
     assert codes(token(claims(audience=("other",)), service=service)) == ["auth/token-rejected"]
 
 
