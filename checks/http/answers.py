@@ -32,9 +32,14 @@ def line(answer: Answer) -> str:
 
 def words(answer: Answer) -> str:
     """What the body says, without its tags, on one line and in quotes; empty where it says nothing."""
-    said = " ".join(error.message or error.code for error in _errors(answer).errors)
+    said = " ".join(map(_of_error, _errors(answer).errors))
     text = " ".join((said or re.sub(r"<[^>]*>", " ", answer.body_excerpt)).split())
     return f"“{text[:_QUOTED]}”" if text else ""
+
+
+def _of_error(error: errors.RegistryError) -> str:
+    detail = error.detail.strip('"') if error.detail not in ("", "{}", "null", '""') else ""
+    return f"{error.message or error.code}: {detail}" if detail else error.message or error.code
 
 
 def codes(answer: Answer) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def not_a_registry(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
         return
     if answer.status in (403, 406, 451) and answer.producer.kind is not ProducerKind.OTHER:
         return
-    if answer.producer.kind is ProducerKind.FORWARD_PROXY:
+    if answer.producer.kind is ProducerKind.FORWARD_PROXY or _knows_no_root(answer):
         return
     text = answer.body_excerpt.lower()
     if answer.status == 400 and any(each in text for each in _TLS_TEXTS):
@@ -76,8 +76,7 @@ def not_a_registry(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     if answer.status == 404:
         if text.strip() == "404 page not found":
             seen.append(
-                "The wording is that of servers written in Go: a Traefik or Caddy without a route for "
-                "this host name, or a registry that is configured with a path prefix."
+                "The wording is that of servers written in Go, such as a Traefik without a route for this host."
             )
         seen.append("A registry answers 200 or 401 at /v2/, and clients ask nowhere else.")
     proven = (
@@ -369,20 +368,35 @@ def _image_answers(
 
 
 @rule("http/path-prefix")
-def path_prefix(endpoint: Endpoint, ping: Ping, prefixes: PathPrefixes) -> Iterator[Draft]:
+def path_prefix(endpoint: Endpoint, ping: Ping, prefixes: PathPrefixes | None) -> Iterator[Draft]:
     """The registry is there, below a path that clients cannot be told."""
-    found = next((each for each in prefixes.answers if _answers_as_registry(each)), None)
-    if found is None or ping.answer is None:
+    answer = _at_registry(endpoint, ping)
+    if answer is None:
         return
-    path = urlsplit(found.url).path.removesuffix("/v2/")
-    yield finding(
-        "http/path-prefix",
-        f"{answers.line(ping.answer)} by {answers.by(ping.answer)}, and {found.url} is answered by a registry "
-        f"({found.status}). Clients always ask for /v2/ at the root of the host: with "
-        f"{endpoint.address}{path}/app as the image they take {path.strip('/')} for a part of the "
-        "repository's name.",
-        evidence=(ping.answer.exchange, found.exchange),
-    )
+    found = next(filter(_answers_as_registry, prefixes.answers if prefixes is not None else ()), None)
+    if found is not None:
+        path = urlsplit(found.url).path.removesuffix("/v2/")
+        yield finding(
+            "http/path-prefix",
+            f"{answers.line(answer)} by {answers.by(answer)}, and {found.url} is answered by a registry "
+            f"({found.status}). Clients always ask for /v2/ at the root of the host: of "
+            f"{endpoint.address}{path}/app they take {path.strip('/')} for a part of the repository's name.",
+            evidence=(answer.exchange, found.exchange),
+        )
+    elif _knows_no_root(answer):
+        yield finding(
+            "http/path-prefix",
+            f"{answers.line(answer)} by a registry, which does not know this path: it is configured with a "
+            "prefix (http.prefix), or a hop on the way changes the path. Clients always ask for /v2/ at the "
+            "root of the host.",
+            certainty=Certainty.LIKELY,
+            evidence=(answer.exchange,),
+        )
+
+
+def _knows_no_root(answer: Answer) -> bool:
+    """Whether a registry itself says that it has nothing at ``/v2/``."""
+    return answer.status == 404 and answers.is_registry_s(answer)
 
 
 def _answers_as_registry(answer: Answer) -> bool:
@@ -596,6 +610,8 @@ def _signs_of_change(answer: Answer, head: Answer | None, size: int) -> list[str
         signs.append(f"They are compressed ({encoding}) although nobody asked for that.")
     if (answer.header("etag") or "").startswith("W/"):
         signs.append("Its ETag is weak, with which a proxy says that it changed the bytes (RFC 9110, 8.8.1).")
+    if answer.header("content-length") is None:
+        signs.append("They came without a Content-Length, as from a hop that edits bodies while they pass.")
     told = answers.content_length(head) if head is not None and head.status == 200 else None
     if told is not None and told != size:
         signs.append(f"HEAD gives its length as {told} bytes.")

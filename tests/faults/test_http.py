@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import StartNginx, StartRegistry
+from tests.conftest import NAME, PASSWORD, USERNAME, StartNginx, StartRegistry
 from tests.support import ports
 from tests.support.certificates import CertificateFiles
 from tests.support.haproxy import Haproxy
-from tests.support.http_server import Answer, HTTPServer, json_answer
+from tests.support.http_server import Answer, HTTPServer, Request, json_answer
 from tests.support.images import PushedImage, push_image
 from tests.support.nginx import Nginx, ReverseProxy, server_block
 from tests.support.regdoctor_cli import (
@@ -172,3 +173,373 @@ class TestUpstreamDown:
             found = assert_single_root_cause(check(balancer.url), "http/upstream-down")
 
         assert "HAProxy" in found["detail"]
+
+
+class TestPathPrefix:
+    @nginx
+    @registry_needed
+    @pytest.mark.parametrize("path", ["/registry/", "/images/"])
+    def test_a_registry_published_below_a_path(
+        self, registry: Registry, start_nginx: StartNginx, path: str
+    ) -> None:
+        proxy = start_nginx(ReverseProxy(f"{registry.upstream}/", path=path))
+        image = f"{proxy.address}{path}team/app:1.0"
+
+        found = assert_single_root_cause(check(image, "--plain-http"), "http/path-prefix")
+
+        assert f"{proxy.url}{path}v2/" in found["detail"]
+
+    @registry_needed
+    def test_a_registry_that_is_configured_with_a_prefix(self, start_registry: StartRegistry) -> None:
+        registry = start_registry(config={"http": {"prefix": "/docker/"}})
+
+        assert_single_root_cause(check(registry.url), "http/path-prefix")
+
+
+class TestNoBackend:
+    @haproxy
+    @registry_needed
+    def test_a_health_check_that_takes_401_for_down(
+        self, start_registry: StartRegistry, tmp_path: Path
+    ) -> None:
+        registry = start_registry(htpasswd={USERNAME: PASSWORD})
+        checks = [
+            "option httpchk GET /v2/",
+            "http-check expect status 200",
+            "default-server inter 100ms fall 1",
+        ]
+        with Haproxy(tmp_path / "h", [f"127.0.0.1:{registry.port}"], backend=checks, check=True) as balancer:
+            balancer.daemon.wait_for_log("is DOWN")
+            found = assert_single_root_cause(check(balancer.url), "http/no-backend")
+
+        assert "HAProxy" in found["detail"]
+        assert any("401" in step for step in found["fix"])
+
+    @haproxy
+    @registry_needed
+    def test_a_health_check_that_accepts_401(self, start_registry: StartRegistry, tmp_path: Path) -> None:
+        registry = start_registry(htpasswd={USERNAME: PASSWORD})
+        checks = ["option httpchk GET /v2/", "http-check expect rstatus ^(200|401)$"]
+        arguments = ("--username", USERNAME, "--password-stdin")
+        with Haproxy(tmp_path / "h", [f"127.0.0.1:{registry.port}"], backend=checks, check=True) as balancer:
+            assert_healthy(run_regdoctor("check", balancer.url, *arguments, stdin=PASSWORD))
+
+    @haproxy
+    def test_a_dead_registry_that_is_not_checked(self, tmp_path: Path) -> None:
+        with Haproxy(tmp_path / "h", [f"127.0.0.1:{ports.free_port()}"]) as balancer:
+            found = assert_single_root_cause(check(balancer.url), "http/no-backend")
+
+        assert "tried to connect" in found["detail"]
+
+
+class TestTimeouts:
+    @haproxy
+    @registry_needed
+    def test_a_balancer_that_waits_a_second(self, registry: Registry, tmp_path: Path) -> None:
+        with Haproxy(
+            tmp_path / "h", [f"127.0.0.1:{registry.port}"], defaults=["timeout server 1s"]
+        ) as balancer:
+            registry.suspend()
+            found = assert_single_root_cause(check(balancer.url), "http/gateway-timeout")
+
+        assert re.search(r"after 1\.\d s", found["detail"])
+
+    @nginx
+    @registry_needed
+    def test_nginx_that_waits_a_second(self, registry: Registry, start_nginx: StartNginx) -> None:
+        proxy = start_nginx(ReverseProxy(registry.upstream, read_timeout="1s"))
+        registry.suspend()
+
+        assert_single_root_cause(check(proxy.url), "http/gateway-timeout")
+
+    @haproxy
+    @registry_needed
+    def test_a_balancer_of_connections_that_cuts_after_a_second(
+        self, registry: Registry, tmp_path: Path
+    ) -> None:
+        settings = ["mode tcp", "option tcplog", "timeout server 1s"]
+        with Haproxy(
+            tmp_path / "h", [f"127.0.0.1:{registry.port}"], defaults=settings, forwarded_proto=False
+        ) as balancer:
+            registry.suspend()
+            found = assert_single_root_cause(check(balancer.url), "http/gateway-timeout")
+
+        assert re.search(r"1\.\d, 1\.\d, 1\.\d", found["detail"])
+
+    @registry_needed
+    def test_a_registry_that_never_answers(self, registry: Registry) -> None:
+        registry.suspend()
+
+        assert_single_root_cause(check(registry.url, "--timeout", "1"), "http/response-timeout")
+
+    @nginx
+    @registry_needed
+    @pytest.mark.needs_root
+    def test_a_registry_that_never_answers_behind_nginx(
+        self, registry: Registry, nginx_tls: Nginx, certificate: CertificateFiles
+    ) -> None:
+        registry.suspend()
+        result = check(nginx_tls.url, "--timeout", "1", "--cacert", certificate.ca, hosts=nginx_tls.hosts)
+
+        assert_single_root_cause(result, "http/response-timeout")
+
+
+class TestOwnErrors:
+    @registry_needed
+    def test_a_failing_health_check_of_the_registry(
+        self, start_registry: StartRegistry, tmp_path: Path
+    ) -> None:
+        switch = tmp_path / "down"
+        switch.touch()
+        registry = start_registry(
+            config={"health": {"file": [{"file": str(switch), "interval": "100ms", "threshold": 1}]}}
+        )
+        registry.daemon.wait_until(
+            lambda: registry.client().exchange("GET", f"{registry.url}/v2/").status == 503, "unhealthy"
+        )
+
+        found = assert_single_root_cause(check(registry.url), "http/registry-unhealthy")
+
+        assert found["certainty"] == "proven"
+
+    @registry_needed
+    def test_a_damaged_link_of_a_tag(self, registry: Registry) -> None:
+        image = push_image(registry)
+        registry.tag_link(image.repository, "1.0").write_text("")
+
+        found = assert_single_root_cause(check_image(registry.address, image), "http/server-error")
+
+        assert "manifests/1.0 was answered 500" in found["detail"]
+
+    @registry_needed
+    @pytest.mark.needs_root
+    def test_storage_that_the_registry_may_not_read(self, start_registry: StartRegistry) -> None:
+        registry = start_registry(user="nobody")
+        image = push_image(registry)
+        registry.repository_path("team").chmod(0)
+
+        found = assert_single_root_cause(check_image(registry.address, image), "http/server-error")
+
+        assert "ermission denied" in found["detail"]
+
+
+class TestRedirects:
+    @nginx
+    def test_a_redirect_to_itself(self, start_nginx: StartNginx) -> None:
+        port = ports.free_port()
+        start_nginx(
+            server_block([f"listen 127.0.0.1:{port};", "return 301 $scheme://$http_host$request_uri;"]),
+            ready_on=("127.0.0.1", port),
+        )
+
+        assert_single_root_cause(check(f"http://127.0.0.1:{port}"), "http/redirect-loop")
+        assert_single_root_cause(
+            check(f"127.0.0.1:{port}/team/app:1.0", "--plain-http"), "http/redirect-loop"
+        )
+
+    @nginx
+    @pytest.mark.needs_root
+    def test_a_redirect_from_https_to_http(
+        self, start_nginx: StartNginx, certificate: CertificateFiles
+    ) -> None:
+        port = ports.free_port()
+        lines = [
+            f"listen 127.0.0.1:{port} ssl;",
+            f"ssl_certificate {certificate.fullchain};",
+            f"ssl_certificate_key {certificate.key};",
+            "return 301 http://$host$request_uri;",
+        ]
+        start_nginx(server_block(lines), ready_on=("127.0.0.1", port))
+        result = check(f"{NAME}:{port}", "--cacert", certificate.ca, hosts={NAME: "127.0.0.1"})
+
+        found = assert_single_root_cause(result, "http/redirect-loop")
+
+        assert "from https to http" in found["detail"]
+
+
+class TestEdge:
+    @nginx
+    @registry_needed
+    def test_an_address_that_nginx_denies(self, registry: Registry, start_nginx: StartNginx) -> None:
+        proxy = start_nginx(ReverseProxy(registry.upstream, server_directives=["deny 127.0.0.1;"]))
+
+        found = assert_single_root_cause(check(proxy.url), "http/edge-blocked")
+        assert_single_root_cause(check(f"{proxy.address}/team/app:1.0", "--plain-http"), "http/edge-blocked")
+
+        assert "nginx" in found["detail"]
+
+    def test_a_cdn_that_blocks(self) -> None:
+        page = "<html><title>Attention Required! | Cloudflare</title></html>"
+        headers = [("Server", "cloudflare"), ("CF-Ray", "8a1-FRA"), ("Content-Type", "text/html")]
+        with HTTPServer(lambda _request: Answer(403, page.encode(), headers)) as edge:
+            found = assert_single_root_cause(check(edge.url), "http/edge-blocked")
+
+        assert found["certainty"] == "proven"
+        assert "Cloudflare" in found["detail"]
+
+    def test_a_rule_about_addresses_in_the_registry_s_form(self) -> None:
+        message = "client with IP '192.0.2.7' is not allowed access. Refer https://aka.ms/acr/firewall."
+        denied = json_answer(403, {"errors": [{"code": "DENIED", "message": message}]})
+        with HTTPServer(lambda _request: denied) as azure:
+            found = assert_single_root_cause(check(azure.url), "http/edge-blocked")
+
+        assert "192.0.2.7" in found["detail"]
+
+
+class TestContent:
+    @nginx
+    @registry_needed
+    def test_a_proxy_that_replaces_words(self, registry: Registry, start_nginx: StartNginx) -> None:
+        image = push_image(registry)
+        change = ["sub_filter_types *;", "sub_filter_once off;", "sub_filter schemaVersion schemaversion;"]
+        proxy = start_nginx(ReverseProxy(registry.upstream, directives=change))
+
+        found = assert_single_root_cause(check_image(proxy.address, image), "http/content-rewritten")
+
+        assert image.digest in found["detail"]
+        assert found["certainty"] == "proven"
+
+    @nginx
+    @registry_needed
+    def test_a_proxy_that_only_compresses_for_who_asks(
+        self, registry: Registry, start_nginx: StartNginx
+    ) -> None:
+        gzip = ["gzip on;", "gzip_types *;", "gzip_min_length 1;", "gzip_proxied any;"]
+        proxy = start_nginx(ReverseProxy(registry.upstream, directives=gzip))
+
+        assert_healthy(check_image(proxy.address, push_image(registry)))
+
+    @nginx
+    @registry_needed
+    def test_a_cache_that_keeps_a_moved_tag(
+        self, registry: Registry, start_nginx: StartNginx, tmp_path: Path
+    ) -> None:
+        proxy = start_nginx(
+            ReverseProxy(registry.upstream, directives=["proxy_cache kept;", "proxy_cache_valid 200 10m;"]),
+            http=[f"proxy_cache_path {tmp_path / 'cache'} keys_zone=kept:1m;"],
+        )
+        old = push_image(registry, "team/app", "1.0")
+        assert_healthy(check_image(proxy.address, old))
+        new = push_image(registry, "team/app", "1.0", platform="linux/amd64", layers=3)
+
+        found = assert_single_root_cause(check_image(proxy.address, new), "http/content-rewritten")
+
+        assert old.digest in found["detail"]
+        assert new.digest in found["detail"]
+
+
+class TestReplicas:
+    @nginx
+    @registry_needed
+    def test_two_registries_with_storages_of_their_own(
+        self, start_registry: StartRegistry, start_nginx: StartNginx
+    ) -> None:
+        first, second = start_registry(), start_registry()
+        image = push_image(first)
+        proxy = start_nginx(
+            ReverseProxy("http://both"),
+            upstreams={"both": [f"127.0.0.1:{each.port}" for each in (first, second)]},
+        )
+
+        for _ in range(2):
+            found = assert_single_root_cause(check_image(proxy.address, image), "http/replicas-differ")
+
+        assert "404" in found["detail"]
+        assert image.digest in found["detail"]
+
+    @haproxy
+    @registry_needed
+    def test_one_dead_registry_of_two(self, registry: Registry, tmp_path: Path) -> None:
+        image = push_image(registry)
+        members = [f"127.0.0.1:{registry.port}", f"127.0.0.1:{ports.free_port()}"]
+        with Haproxy(tmp_path / "h", members, backend=["retries 0"]) as balancer:
+            assert_single_root_cause(check(balancer.url), "http/replicas-differ")
+            found = assert_single_root_cause(check_image(balancer.address, image), "http/replicas-differ")
+
+        assert "503" in found["detail"]
+
+    @registry_needed
+    @pytest.mark.needs_root
+    def test_one_odd_address_of_two(self, start_registry: StartRegistry) -> None:
+        port = ports.free_port()
+        first = start_registry(host="127.0.0.1", port=port)
+        start_registry(host="127.0.0.2", port=port)
+        image = push_image(first).reference(f"{NAME}:{port}")
+        both = f"127.0.0.1 {NAME}\n127.0.0.2 {NAME}\n"
+        result = run_regdoctor("check", image, "--plain-http", *PLATFORM, hosts=both)
+
+        found = assert_single_root_cause(result, "http/replicas-differ")
+
+        assert "from 127.0.0.2" in found["detail"]
+
+
+class TestLimits:
+    @nginx
+    @registry_needed
+    def test_nginx_that_limits_requests(self, registry: Registry, start_nginx: StartNginx) -> None:
+        image = push_image(registry)
+        proxy = start_nginx(
+            ReverseProxy(registry.upstream, directives=["limit_req zone=slow;"]),
+            http=["limit_req_zone $binary_remote_addr zone=slow:1m rate=1r/s;"],
+        )
+
+        found = assert_single_root_cause(check(proxy.url), "http/rate-limited")
+        ports.wait_until(
+            lambda: registry.client().exchange("GET", f"{proxy.url}/v2/").status == 200, "let in"
+        )
+        assert_single_root_cause(check_image(proxy.address, image), "http/rate-limited")
+
+        assert "nginx" in found["detail"]
+
+    @nginx
+    @registry_needed
+    def test_nginx_that_lets_bursts_pass(self, registry: Registry, start_nginx: StartNginx) -> None:
+        image = push_image(registry)
+        proxy = start_nginx(
+            ReverseProxy(registry.upstream, directives=["limit_req zone=wide burst=40 nodelay;"]),
+            http=["limit_req_zone $binary_remote_addr zone=wide:1m rate=10r/s;"],
+        )
+
+        assert_healthy(check_image(proxy.address, image))
+
+    def test_a_used_up_quota_of_pulls(self) -> None:
+        error = {
+            "code": "TOOMANYREQUESTS",
+            "message": "You have reached your unauthenticated pull rate limit.",
+        }
+        limited = json_answer(429, {"errors": [error]}, ("docker-ratelimit-source", "192.0.2.7"))
+
+        def respond(request: Request) -> Answer:
+            return open_registry() if request.target == "/v2/" else limited
+
+        with HTTPServer(respond) as hub:
+            found = assert_single_root_cause(
+                check(f"127.0.0.1:{hub.port}/team/app:1.0", "--plain-http"), "http/rate-limited"
+            )
+
+        assert "quota of pulls" in found["detail"]
+        assert "192.0.2.7" in found["detail"]
+
+    @nginx
+    @registry_needed
+    @pytest.mark.parametrize(("remaining", "healthy"), [(80, True), (7, False)])
+    def test_a_quota_that_runs_out(
+        self, registry: Registry, start_nginx: StartNginx, remaining: int, healthy: bool
+    ) -> None:
+        image = push_image(registry)
+        headers = [
+            'add_header RateLimit-Limit "100;w=21600";',
+            f'add_header RateLimit-Remaining "{remaining};w=21600";',
+        ]
+        proxy = start_nginx(ReverseProxy(registry.upstream, directives=headers))
+        result = check_image(proxy.address, image)
+
+        if healthy:
+            assert_healthy(result)
+        else:
+            found = assert_single_root_cause(result, "http/rate-low")
+            assert "7 of 100 pulls in 6 h" in found["detail"]
+
+
+def open_registry() -> Answer:
+    return json_answer(200, {}, ("Docker-Distribution-Api-Version", "registry/2.0"))

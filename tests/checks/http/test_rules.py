@@ -191,10 +191,8 @@ class TestNotARegistry:
 
         assert draft.certainty is Certainty.PROVEN
 
-    def test_a_registry_s_own_404_at_its_root_is_no_registry_there(self) -> None:
-        draft = the(judge(ping(registry_error(404, "NAME_UNKNOWN"))), "http/not-a-registry")
-
-        assert "404" in draft.detail
+    def test_a_registry_s_own_404_is_a_matter_of_its_path(self) -> None:
+        assert judge(ping(registry_error(404, "NAME_UNKNOWN"))) == []
 
     def test_the_404_of_go_servers_names_what_they_may_be(self) -> None:
         draft = the(judge(ping(answer(404, "404 page not found\n"))), "http/not-a-registry")
@@ -512,6 +510,13 @@ class TestPathPrefix:
 
         assert "https://reg.test:443/registry/v2/" in draft.detail
         assert draft.evidence == ("x1", "x9")
+
+    @pytest.mark.parametrize("prefixes", [None, PathPrefixes(answers=())])
+    def test_a_registry_that_does_not_know_its_root(self, prefixes: PathPrefixes | None) -> None:
+        unknown = answer(404, "404 page not found\n", REGISTRY_HEADERS)
+        draft = the(rules.path_prefix(ENDPOINT, ping(unknown), prefixes), "http/path-prefix")
+
+        assert draft.certainty is Certainty.LIKELY
 
     @pytest.mark.parametrize(
         "other",
