@@ -16,7 +16,17 @@ from regdoctor import certificates, facts, oci
 from regdoctor.context import Context, Deadline, DeadlineExceeded
 from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of this interface
 from regdoctor.facts import __all__ as _facts
-from regdoctor.host import config_file, docker_config, processes, proxies, time_daemons, token_settings, trust
+from regdoctor.host import (
+    config_file,
+    disk,
+    docker_config,
+    processes,
+    proxies,
+    registry_process,
+    time_daemons,
+    token_settings,
+    trust,
+)
 from regdoctor.model import Certainty, Severity
 from regdoctor.net import (
     dns,
@@ -74,6 +84,7 @@ __all__ = [
     "challenges",
     "config_file",
     "digests",
+    "disk",
     "dns",
     "docker_config",
     "errors",
@@ -88,6 +99,7 @@ __all__ = [
     "probe",
     "processes",
     "proxies",
+    "registry_process",
     "resolver_files",
     "rule",
     "scopes",

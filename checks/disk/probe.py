@@ -1,0 +1,322 @@
+"""Looks at the folders that images are written to."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from regdoctor.api import (
+    Blocked,
+    ConfigFile,
+    Context,
+    DiskUsage,
+    NotApplicable,
+    Place,
+    PlaceRole,
+    PlaceState,
+    Profile,
+    UnfinishedUploads,
+    Writer,
+    disk,
+    probe,
+    registry_process,
+)
+
+Seen = TypeVar("Seen")
+
+_PROC = Path("/proc")
+_FSTAB = Path("/etc/fstab")
+_DAEMON_JSON = Path("/etc/docker/daemon.json")
+_DAEMON_JSON_LIMIT = 1024 * 1024
+_BESIDE_DRIVERS = frozenset({"maintenance", "cache", "delete", "redirect", "tag"})
+"""Keys below ``storage`` that are no driver (distribution ``configuration/configuration.go``)."""
+_WRITTEN = (
+    "docker",
+    "docker/registry",
+    *(f"docker/registry/v2{each}" for each in ("", "/blobs", "/blobs/sha256", "/repositories")),
+)
+"""Folders below the storage root in which a push makes others (distribution ``registry/storage/paths.go``)."""
+_UPLOADS_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """The storage root to look at: ``path`` as it is named, ``look`` where this process finds it."""
+
+    path: str
+    look: Path
+    named_by: str
+    given: bool
+    registry: registry_process.RegistryProcess | None
+
+
+@probe
+def look(config: ConfigFile | None, context: Context) -> DiskUsage:
+    """Space, mounts and rights of the registry's storage and, by profile, of this host's own places."""
+    storage = _storage(config, context)
+    own = context.options.profile in (Profile.HOST, Profile.ALL)
+    if storage is None and not own:
+        raise NotApplicable(
+            "no storage folder is given (--storage), and this host's own are looked at with --profile host"
+        )
+
+    def gather() -> DiskUsage:
+        places = [_storage_place(storage)] if storage is not None else []
+        places += _own_places(context) if own else []
+        return DiskUsage(places=tuple(places), writer=_writer(storage))
+
+    return _in_time(gather, context.deadline.step(), storage.path if storage is not None else "a folder")
+
+
+@probe
+def list_uploads(usage: DiskUsage, config: ConfigFile | None, context: Context) -> UnfinishedUploads:
+    """The uploads that the registry's storage still holds."""
+    storage = _storage(config, context)
+    if storage is None or not any(
+        place.role is PlaceRole.REGISTRY_STORAGE and place.state is PlaceState.PRESENT
+        for place in usage.places
+    ):
+        raise NotApplicable("no storage folder is at hand")
+    seconds = min(_UPLOADS_SECONDS, context.deadline.step())
+    uploads, complete = _in_time(
+        lambda: disk.unfinished_uploads(storage.look, seconds), 2 * seconds, storage.path
+    )
+    return UnfinishedUploads(root=storage.path, uploads=uploads, complete=complete)
+
+
+def _in_time(function: Callable[[], Seen], seconds: float, path: str) -> Seen:
+    """What a look at the disk gives, unless it takes too long: a network file system that hangs never answers."""
+    outcome: queue.SimpleQueue[Seen | BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put(function())
+        except BaseException as error:  # handed to the caller's thread
+            outcome.put(error)
+
+    threading.Thread(target=run, name=f"disk {path}", daemon=True).start()
+    try:
+        seen = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise Blocked(
+            f"{path} did not answer within {seconds:g} s, as a network file system does whose server is gone"
+        ) from None
+    if isinstance(seen, BaseException):
+        raise seen
+    return seen
+
+
+def _storage(config: ConfigFile | None, context: Context) -> _Storage | None:
+    """The storage root that the caller means, or None where none is named or it is not this host's."""
+    options = context.options
+    if options.storage is not None:
+        registry = registry_process.find_registry(options.storage, None)
+        return _Storage(
+            path=str(options.storage),
+            look=options.storage.absolute(),
+            named_by="--storage",
+            given=True,
+            registry=registry,
+        )
+    named = _configured_root(config) if config is not None else None
+    if config is None or named is None:
+        return None
+    registry = registry_process.find_registry(None, options.config)
+    root, line = named
+    if registry is not None:
+        root, looked_at = registry.root, registry.storage
+    elif options.profile in (Profile.HOST, Profile.ALL):
+        looked_at = Path(root)
+    else:
+        return None
+    if not root.startswith("/"):
+        return None
+    return _Storage(path=root, look=looked_at, named_by=config.place(line), given=False, registry=registry)
+
+
+def _configured_root(config: ConfigFile) -> tuple[str, int | None] | None:
+    """The root of the file system driver and its line, or None where another driver is configured."""
+    if config.text("storage") == "filesystem":
+        entry = config.get("storage")
+        return registry_process.DEFAULT_ROOT, entry.line if entry is not None else None
+    drivers = [entry for entry in config.below("storage") if entry.path[-1] not in _BESIDE_DRIVERS]
+    if [driver.path[-1] for driver in drivers] != ["filesystem"]:
+        return None
+    root = config.get("storage", "filesystem", "rootdirectory")
+    if root is not None and root.value and root.kind != "null":
+        return root.value, root.line
+    return registry_process.DEFAULT_ROOT, drivers[0].line
+
+
+def _writer(storage: _Storage | None) -> Writer | None:
+    registry = storage.registry if storage is not None else None
+    if registry is None:
+        return None
+    return Writer(
+        pid=registry.process.pid,
+        name=registry.process.name,
+        user=registry.identity.user,
+        user_name=_user_name(registry.identity.user) if not registry.container else None,
+        group=registry.identity.group,
+        root=registry.root,
+        container=registry.container,
+    )
+
+
+def _user_name(user: int) -> str | None:
+    import pwd
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return None
+
+
+def _storage_place(storage: _Storage) -> Place:
+    registry = storage.registry
+    place = _place(
+        storage.path,
+        storage.look,
+        role=PlaceRole.REGISTRY_STORAGE,
+        named_by=storage.named_by,
+        given=storage.given,
+        registry=registry,
+        by_root=registry is not None and registry.identity.user == 0,
+    )
+    if place.state is not PlaceState.PRESENT:
+        return place
+    from msgspec.structs import replace
+
+    folders = [storage.look, *(storage.look / each for each in _WRITTEN)]
+    rights = disk.rights_of(
+        folders,
+        registry.identity if registry is not None else None,
+        place.mount,
+        foreign_ids=registry is not None and registry.foreign_ids,
+    )
+    return replace(place, rights=rights)
+
+
+def _place(
+    path: str,
+    looked_at: Path,
+    *,
+    role: PlaceRole,
+    named_by: str,
+    given: bool = False,
+    registry: registry_process.RegistryProcess | None = None,
+    by_root: bool = False,
+) -> Place:
+    """Looks at one folder; ``registry`` is the process whose view of mounts counts."""
+    state = _state(looked_at)
+    resolved = os.path.realpath(looked_at)
+    here = disk.mount_of(resolved, _PROC / "self/mountinfo", read_only=False)
+    planned = (
+        disk.planned_mount(resolved, here, _FSTAB) if registry is None or not registry.container else None
+    )
+    if state is not PlaceState.PRESENT:
+        nearest = next((str(each) for each in looked_at.parents if _state(each) is PlaceState.PRESENT), None)
+        return Place(
+            role=role,
+            path=path,
+            named_by=named_by,
+            given=given,
+            state=state,
+            planned_mount=planned,
+            nearest=nearest,
+        )
+    view = (
+        registry.storage
+        if registry is not None and _state(registry.storage) is PlaceState.PRESENT
+        else looked_at
+    )
+    if registry is not None and registry.container:
+        mount = disk.mount_of(
+            registry.root, registry.process.folder / "mountinfo", read_only=disk.is_read_only(view)
+        )
+    else:
+        mount = disk.mount_of(resolved, _PROC / "self/mountinfo", read_only=disk.is_read_only(view))
+    return Place(
+        role=role,
+        path=path,
+        named_by=named_by,
+        given=given,
+        state=state,
+        by_root=by_root,
+        mount=mount,
+        space=disk.space_of(looked_at),
+        empty=_is_empty(looked_at),
+        planned_mount=planned,
+    )
+
+
+def _state(path: Path) -> PlaceState:
+    try:
+        mode = path.stat().st_mode
+    except PermissionError:
+        return PlaceState.FORBIDDEN
+    except (OSError, ValueError):
+        return PlaceState.MISSING
+    return PlaceState.PRESENT if stat.S_ISDIR(mode) else PlaceState.NOT_A_FOLDER
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether it holds nothing; what ``mkfs`` makes does not count."""
+    try:
+        with os.scandir(path) as entries:
+            return all(entry.name == "lost+found" for entry in entries)
+    except OSError:
+        return False
+
+
+def _own_places(context: Context) -> Iterator[Place]:
+    """Where the clients of this host keep and spool images."""
+    for path, named_by in _image_stores(context):
+        if _state(path) is PlaceState.PRESENT:
+            yield _place(
+                str(path),
+                path,
+                role=PlaceRole.IMAGE_STORE,
+                named_by=named_by,
+                by_root=path.is_relative_to("/var/lib"),
+            )
+    named = context.environment.get("TMPDIR")
+    # The default of containers/image for large files (containers.conf(5), image_copy_tmp_dir).
+    path = Path(named or "/var/tmp")  # noqa: S108 - looked at, nothing is written there
+    place = _place(
+        str(path), path, role=PlaceRole.TEMPORARY, named_by="TMPDIR" if named else "podman's default"
+    )
+    if place.state is PlaceState.PRESENT:
+        from msgspec.structs import replace
+
+        (own,) = disk.rights_of([path], None, place.mount)[-1:] or (None,)
+        rights = (replace(own, writable=os.access(path, os.W_OK | os.X_OK)),) if own is not None else ()
+        place = replace(place, rights=rights)
+    yield place
+
+
+def _image_stores(context: Context) -> Iterator[tuple[Path, str]]:
+    yield Path(_data_root(context.options.daemon_json or _DAEMON_JSON) or "/var/lib/docker"), "docker"
+    yield Path("/var/lib/containerd"), "containerd"
+    yield Path("/var/lib/containers/storage"), "podman"
+    yield context.home / ".local/share/containers/storage", "podman"
+
+
+def _data_root(path: Path) -> str | None:
+    """``data-root`` of daemon.json (or ``graph``, its old name), or None."""
+    try:
+        with path.open("rb") as file:
+            settings = json.loads(file.read(_DAEMON_JSON_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(settings, dict):
+        return None
+    root = settings.get("data-root") or settings.get("graph")
+    return root if isinstance(root, str) and root.startswith("/") else None

@@ -1,0 +1,251 @@
+"""Mounts, space and rights of folders, and the uploads that a registry's storage still holds."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from regdoctor.facts.disk import (
+    FolderRights,
+    Mount,
+    PlannedMount,
+    Space,
+    Upload,
+)
+from regdoctor.host.processes import Identity
+
+_FILE_LIMIT = 4 * 1024 * 1024
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_ACL = "system.posix_acl_access"
+_SEARCH = 0o1
+_WRITE_AND_SEARCH = 0o3
+_SERVER_DECIDES = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs")
+"""File systems whose server has the last word about rights, whatever modes and capabilities say here."""
+
+_MOST_FOLDERS = 20_000
+_MOST_UPLOADS = 500
+_DEEPEST_REPOSITORY = 32
+_STARTED_LIMIT = 64
+
+
+def space_of(path: Path) -> Space:
+    """What the file system of a path has.
+
+    :raises OSError: the path cannot be looked at.
+    """
+    seen = os.statvfs(path)
+    return Space(
+        total=seen.f_blocks * seen.f_frsize,
+        free=seen.f_bfree * seen.f_frsize,
+        available=seen.f_bavail * seen.f_frsize,
+        block=seen.f_frsize,
+        inodes=seen.f_files,
+        inodes_free=seen.f_ffree,
+        inodes_available=seen.f_favail,
+    )
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether the mount or the file system of a path is read-only, as the path's own process sees it.
+
+    :raises OSError: the path cannot be looked at.
+    """
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def mount_of(path: str, mountinfo: Path, *, read_only: bool) -> Mount | None:
+    """The mount that an absolute path without links lies on.
+
+    :param mountinfo: ``/proc/PID/mountinfo`` of the process whose view counts.
+    :param read_only: what statvfs says of it; options of mounts hide behind those of file systems.
+    """
+    best: Mount | None = None
+    length = -1
+    for line in _text(mountinfo).splitlines():
+        fields = line.split(" ")
+        if "-" not in fields or len(fields) < 10:
+            continue
+        rest = fields[fields.index("-") + 1 :]
+        point = _unescape(fields[4])
+        # Of two mounts on one point the later hides the earlier.
+        if len(rest) >= 3 and len(point) >= length and PurePosixPath(path).is_relative_to(point):
+            length = len(point)
+            upper = re.search(r"(?:^|,)upperdir=([^,]+)", rest[2])
+            best = Mount(
+                point=point,
+                filesystem=rest[0],
+                source=_unescape(rest[1]),
+                read_only=read_only,
+                upper_folder=_unescape(upper[1]) if upper else None,
+            )
+    return best
+
+
+def planned_mount(path: str, mount: Mount | None, fstab: Path) -> PlannedMount | None:
+    """The mount that fstab wants for a path, or for a folder above it, and that is not there."""
+    wanted: PlannedMount | None = None
+    for number, line in enumerate(_text(fstab).splitlines(), start=1):
+        fields = line.split()
+        if len(fields) < 4 or fields[0].startswith("#") or fields[2] == "swap":
+            continue
+        point = _unescape(fields[1]).rstrip("/") or "/"
+        if point == "/" or not PurePosixPath(path).is_relative_to(point):
+            continue
+        if wanted is None or len(point) > len(wanted.point):
+            automatic = "noauto" not in fields[3].split(",")
+            wanted = PlannedMount(line=number, source=_unescape(fields[0]), point=point, automatic=automatic)
+    if wanted is None or mount is None or PurePosixPath(mount.point).is_relative_to(wanted.point):
+        return None
+    return wanted
+
+
+def rights_of(
+    folders: Sequence[Path], writer: Identity | None, mount: Mount | None, *, foreign_ids: bool = False
+) -> tuple[FolderRights, ...]:
+    """Who may write the folders that exist, and which folder above the first the writer may not even pass.
+
+    :param writer: as whom files are written, if that is known.
+    :param foreign_ids: the writer has user ids of its own (user namespace): its capabilities reach only some.
+    """
+    found = []
+    for folder in (*reversed(folders[0].parents), *folders):
+        passage = folder not in folders
+        try:
+            seen = folder.stat()
+        except OSError:
+            continue
+        if not stat.S_ISDIR(seen.st_mode):
+            continue
+        need = _SEARCH if passage else _WRITE_AND_SEARCH
+        allowed = _may(need, folder, seen, writer, mount, foreign_ids=foreign_ids)
+        if passage and allowed is not False:
+            continue
+        found.append(
+            FolderRights(
+                path=str(folder),
+                owner=seen.st_uid,
+                group=seen.st_gid,
+                mode=f"{stat.S_IMODE(seen.st_mode):04o}",
+                writable=allowed,
+                passage=passage,
+            )
+        )
+    return tuple(found)
+
+
+def _may(
+    need: int,
+    folder: Path,
+    seen: os.stat_result,
+    writer: Identity | None,
+    mount: Mount | None,
+    *,
+    foreign_ids: bool,
+) -> bool | None:
+    """Whether the writer has the needed bits on a folder; None where more than modes decides."""
+    if writer is None or (mount is not None and mount.filesystem in _SERVER_DECIDES):
+        return None
+    if writer.ignores_modes:
+        return None if foreign_ids else True
+    try:
+        if _ACL in os.listxattr(folder):
+            return None
+    except OSError:
+        pass
+    if writer.user == seen.st_uid:
+        bits = seen.st_mode >> 6
+    elif seen.st_gid == writer.group or seen.st_gid in writer.groups:
+        bits = seen.st_mode >> 3
+    else:
+        bits = seen.st_mode
+    return bits & need == need
+
+
+def unfinished_uploads(root: Path, seconds: float) -> tuple[tuple[Upload, ...], bool]:
+    """The uploads below a registry's storage root, the largest first, and whether all were seen.
+
+    Folders of layers and manifests are not entered; links are not followed (distribution
+    ``registry/storage/paths.go``).
+
+    :param seconds: the longest that the look may take.
+    """
+    end = time.monotonic() + seconds
+    repositories = root / "docker/registry/v2/repositories"
+    uploads: list[Upload] = []
+    pending = [(repositories, 0)]
+    looked = 0
+    while pending:
+        folder, depth = pending.pop()
+        looked += 1
+        if looked > _MOST_FOLDERS or time.monotonic() > end:
+            return _largest(uploads), False
+        for name in _folders(folder):
+            if name == "_uploads":
+                repository = folder.relative_to(repositories).as_posix()
+                uploads.extend(_uploads_of(folder / name, repository))
+            elif not name.startswith("_") and depth < _DEEPEST_REPOSITORY:
+                pending.append((folder / name, depth + 1))
+    return _largest(uploads), True
+
+
+def _largest(uploads: list[Upload]) -> tuple[Upload, ...]:
+    return tuple(sorted(uploads, key=lambda upload: upload.size, reverse=True)[:_MOST_UPLOADS])
+
+
+def _uploads_of(folder: Path, repository: str) -> Iterator[Upload]:
+    for uuid in _folders(folder):
+        upload = folder / uuid
+        try:
+            modified = upload.stat().st_mtime
+        except OSError:
+            continue
+        size = 0
+        try:
+            data = (upload / "data").stat()
+            # What it holds on the disk; a file with holes is larger than that.
+            size, modified = data.st_blocks * 512, max(modified, data.st_mtime)
+        except OSError:
+            pass
+        yield Upload(
+            repository=repository,
+            uuid=uuid,
+            size=size,
+            started_at=_started(upload / "startedat"),
+            modified_at=datetime.fromtimestamp(modified, UTC),
+        )
+
+
+def _started(path: Path) -> datetime | None:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_STARTED_LIMIT).decode("ascii")
+        moment = datetime.fromisoformat(text.strip())
+    except (OSError, ValueError):
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def _folders(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _unescape(text: str) -> str:
+    """Undoes the octal escapes of mount tables, where a blank is 040 behind a backslash."""
+    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_FILE_LIMIT).decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
