@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.certificates import Authority
 from tests.support.http_server import Answer, HTTPServer
+from tests.support.images import push_image
 from tests.support.netns import LinkedHosts, Namespace
 from tests.support.regdoctor_cli import (
     CliResult,
@@ -403,6 +404,15 @@ class TestLargePacketsLost:
         network.server.block("tcp dport 5000 meta length > 1000 drop")
 
         result = network.check(f"http://{NAME}:5000", "--push", "--timeout", "3")
+
+        assert_single_root_cause(result, "tcp/large-packets-lost")
+
+    def test_a_manifest_that_hangs(self, network: Network) -> None:
+        registry = network.registry()
+        push_image(registry, "team/app", "1.0", layers=20)
+        network.server.block("tcp sport 5000 meta length > 1000 drop", hook="output")
+
+        result = network.check("--plain-http", f"{NAME}:5000/team/app:1.0", "--timeout", "3")
 
         assert_single_root_cause(result, "tcp/large-packets-lost")
 
