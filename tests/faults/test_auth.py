@@ -59,6 +59,7 @@ def check(
     result = run_regdoctor(*words, hosts=HOSTS, stdin=login[1] if login else None, env=environment)
     for secret in (PASSWORD, encoded(ALICE), *([login[1]] if login and len(login[1]) > 3 else [])):
         assert secret not in result.stdout + result.stderr, "a secret in the output"
+    assert "eyJ" not in result.stdout + result.stderr, "a token in the output"
     return result
 
 
