@@ -172,16 +172,49 @@ def redact_url(url: str) -> str:
 
 def redact_form(text: str) -> str:
     """Blank the secret values of ``name=value&…``: a URL query or a form body."""
+    return "&".join(
+        f"{name}={MASK}" if secret else f"{name}{equals}{value}"
+        for name, equals, value, secret in _pairs(text)
+    )
+
+
+def _pairs(text: str) -> list[tuple[str, str, str, bool]]:
+    """The pairs of ``name=value&…``, taken apart, and whether each value is secret."""
     pairs = [pair.partition("=") for pair in text.split("&")]
     names = [_plain(unquote_plus(name)) for name, _, _ in pairs]
     signed = any(name in _SIGNATURES for name in names)
-    parts = []
-    for (name, equals, value), plain in zip(pairs, names, strict=True):
-        secret = is_secret_name(plain) or plain in _QUERY_SECRETS
-        if signed and plain not in _SIGNED_BUT_HARMLESS:
-            secret = True
-        parts.append(f"{name}={MASK}" if equals and value and secret else f"{name}{equals}{value}")
-    return "&".join(parts)
+    return [
+        (
+            name,
+            equals,
+            value,
+            bool(equals and value)
+            and (
+                is_secret_name(plain)
+                or plain in _QUERY_SECRETS
+                or (signed and plain not in _SIGNED_BUT_HARMLESS)
+            ),
+        )
+        for (name, equals, value), plain in zip(pairs, names, strict=True)
+    ]
+
+
+def secrets_in_urls(text: str) -> tuple[Secret, ...]:
+    """The secrets in the URLs of a text: passwords in user information, and values that sign a query.
+
+    For texts that must be kept as they are because the next request needs them, such as the realm of a
+    challenge: what is found is remembered, and blanked wherever it comes up.
+    """
+    found: dict[str, None] = {}
+    for match in _URL.finditer(text):
+        head, _, rest = match[0].partition("?")
+        for userinfo in _USERINFO.findall(head):
+            password = userinfo.removesuffix("@").partition(":")[2]
+            found |= dict.fromkeys((password, unquote_plus(password)))
+        for _name, _equals, value, secret in _pairs(rest.partition("#")[0]) if rest else ():
+            if secret:
+                found |= dict.fromkeys((value, unquote_plus(value)))
+    return tuple(Secret(value) for value in found if value)
 
 
 def redact_json(value: object) -> object:

@@ -14,9 +14,10 @@ from regdoctor import __version__
 from regdoctor.context import Context, Deadline, Trace
 from regdoctor.engine import diagnosis
 from regdoctor.engine.plan import GIVEN, Plan
-from regdoctor.engine.run import FactStore, gather, judge
+from regdoctor.engine.run import FactStore, gather, judge, nothing_gathered
 from regdoctor.facts.base import Endpoint, Moment, Role, Settings, fact_name
 from regdoctor.model import Report, TargetReport, Tool
+from regdoctor.parallel import side_by_side
 
 if TYPE_CHECKING:
     from regdoctor.oci.reference import Target
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from regdoctor.secret import Secret
 
 SCHEMA = "regdoctor.report/1"
+TARGETS_AT_A_TIME = 4
+"""A list may name a thousand images; each that is looked at has several requests under way."""
 LOOK_PATH = "/v2/"
 """What a first look at a registry asks for (OCI distribution-spec, end-1)."""
 
@@ -49,16 +52,8 @@ def check(
     deadline = Deadline(options.deadline, options.timeout)
     shared: dict[str, Any] = {}
     lock = threading.Lock()
-    reports: list[TargetReport | None] = [None] * len(targets)
-
-    def prepare() -> None:
-        # What fails here fails again where it is needed, and is reported there.
-        with suppress(Exception):
-            plan.registry.texts.get()
-            meanwhile()
-
-    def diagnose(index: int, target: Target) -> None:
-        context = make_context(
+    contexts = [
+        make_context(
             target,
             options,
             deadline,
@@ -69,27 +64,24 @@ def check(
             shared=shared,
             lock=lock,
         )
-        try:
-            reports[index] = diagnose_target(
-                plan, context, Moment(now=started), prepare if index == 0 else None
-            )
-        finally:
-            context.http.close()
-
-    threads = [
-        threading.Thread(target=diagnose, args=(index, target), daemon=True)
-        for index, target in enumerate(targets)
+        for target in targets
     ]
-    if len(threads) == 1:
-        diagnose(0, targets[0])
-    else:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    done = tuple(report for report in reports if report is not None)
-    if len(done) < len(targets):
-        raise RuntimeError(f"{len(targets) - len(done)} of {len(targets)} targets could not be diagnosed")
+
+    def prepare() -> None:
+        # What fails here fails again where it is needed, and is reported there.
+        with suppress(Exception):
+            plan.registry.texts.get()
+            meanwhile()
+
+    def diagnose(index: int) -> TargetReport:
+        return diagnose_target(plan, contexts[index], Moment(now=started), prepare if index == 0 else None)
+
+    try:
+        done = tuple(side_by_side(diagnose, range(len(targets)), workers=TARGETS_AT_A_TIME))
+    finally:
+        # The connections are shared: the first target that is done must not close those of the others.
+        for context in contexts:
+            context.http.close()
     return Report(
         schema=SCHEMA,
         tool=Tool(name="regdoctor", version=__version__),
@@ -137,6 +129,7 @@ def make_context(
             lock=lock,
             registry=target.registry,
             domain=target.domain,
+            conceal=conceal,
         ),
         environment=environment,
         home=home,
@@ -180,7 +173,11 @@ def diagnose_target(
     plan: Plan, context: Context, moment: Moment, meanwhile: Callable[[], None] | None = None
 ) -> TargetReport:
     """Gathers the facts about one target, judges them and names the root cause."""
-    store = gather(plan, context, registry_endpoint(context), moment, settings_of(context.options), meanwhile)
+    settings = settings_of(context.options)
+    if context.target.defect is not None:
+        reason = "the image reference cannot be read"
+        return conclude(plan, nothing_gathered(plan, context.target, moment, settings, reason), context)
+    store = gather(plan, context, registry_endpoint(context), moment, settings, meanwhile)
     return conclude(plan, store, context)
 
 
@@ -198,7 +195,7 @@ def conclude(plan: Plan, store: FactStore, context: Context) -> TargetReport:
     checks = diagnosis.check_results(plan, judgements, findings, store)
     return TargetReport(
         target=target.text,
-        registry=target.registry,
+        registry=target.registry if target.defect is None else None,
         repository=target.repository,
         reference=target.reference.reference if target.reference else None,
         verdict=diagnosis.verdict(findings, checks, tuple(store.missing.values())),

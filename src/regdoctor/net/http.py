@@ -42,6 +42,8 @@ EXCERPT_LIMIT = 4096
 FALLBACK_DELAY = 0.3
 """Seconds before the next address of a name is tried beside the first (Go's ``net.Dialer.FallbackDelay``)."""
 _HEADER_LIMIT = 100
+_HEADERS_WITH_URLS = frozenset({"www-authenticate", "location", "content-location", "link"})
+"""Headers whose URLs later requests go to."""
 _PIECE = 64 * 1024
 """Bytes of a body between two looks for an answer that came early."""
 _MOMENT = 0.001
@@ -75,6 +77,8 @@ class Client:
     :param shared: values that all targets of a run share under ``lock``; the connections are among them.
     :param registry: ``host:port`` of the target's registry, where there is one.
     :param domain: how the image reference writes it, which names its trust folder.
+    :param conceal: receives the secrets in URLs that servers name: they are needed as they are, and must not
+        be shown.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Client:
         lock: threading.Lock,
         registry: str | None = None,
         domain: str | None = None,
+        conceal: Callable[[Secret], None] = lambda _secret: None,
     ) -> None:
         self._options = options
         self._deadline = deadline
@@ -99,6 +104,7 @@ class Client:
         self._lock = lock
         self._registry = registry
         self._domain = domain
+        self._conceal = conceal
 
     def with_deadline(self, deadline: Deadline) -> Client:
         """The same client, with the same connections and trace, under another deadline."""
@@ -291,9 +297,13 @@ class Client:
         peer: tuple[Any, ...] | None,
         failure: str | None,
     ) -> Response:
-        from regdoctor.redact import redact_body, redact_headers, redact_url
+        from regdoctor.redact import redact_body, redact_headers, redact_url, secrets_in_urls
 
         url, method, identity, sent, sent_at = key
+        for name, value in received:
+            if name in _HEADERS_WITH_URLS:
+                for secret in secrets_in_urls(value):
+                    self._conceal(secret)
         content_type = next((value for name, value in received if name == "content-type"), None)
         excerpt = redact_body(body, content_type)[:EXCERPT_LIMIT]
         shown = redact_headers(received)
