@@ -46,7 +46,8 @@ from regdoctor.api import (
     TokenService,
     scopes,
 )
-from regdoctor.checks.auth import wording
+
+from . import wording
 
 _REFUSES_THE_LOGIN = re.compile(
     r"token has expired|credentials? (?:have|has) expired|password.{0,20}expired|\binvalid token\b|bad credentials"

@@ -31,7 +31,8 @@ from regdoctor.api import (
     finding,
     rule,
 )
-from regdoctor.checks.auth import access, tokens, wording
+
+from . import access, tokens, wording
 
 Registries = Annotated[Each[Endpoint], Role.REGISTRY]
 TokenAddresses = Annotated[Each[Addresses], Role.TOKEN_SERVER]

@@ -19,7 +19,8 @@ from regdoctor.api import (
     TokenService,
     TokenSettings,
 )
-from regdoctor.checks.auth import wording
+
+from . import wording
 
 LEEWAY = 60.0
 """Seconds by which distribution lets the clocks differ (``Leeway`` in ``registry/auth/token/token.go``)."""
