@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.dns_responder import DnsResponder, question_of, reply_to
+from tests.support.dns_server import DnsBehaviour, DnsServer, reply_to
 from tests.support.dnsmasq import Dnsmasq
 from tests.support.netns import LinkedHosts
 from tests.support.regdoctor_cli import (
@@ -51,21 +50,28 @@ class Network:
         server = Dnsmasq(folder, records, options=options, host=host, namespace=self.hosts.server)
         return self.servers.enter_context(server)
 
-    def responder(self, host: str, *addresses: str, rcode: str = "NOERROR") -> DnsResponder:
-        """Start a nameserver that gives every name the same answer."""
+    def faulty(
+        self,
+        host: str,
+        behaviour: DnsBehaviour | None = None,
+        *,
+        respond: Callable[[bytes, str], bytes] | None = None,
+        address: str = REGISTRY,
+    ) -> DnsServer:
+        """Start a nameserver that misbehaves as dnsmasq cannot."""
         return self.servers.enter_context(
-            DnsResponder(
-                lambda query, _transport: reply_to(query, *addresses, rcode=rcode),
+            DnsServer(
+                {NAME: [address]},
+                behaviour=behaviour,
+                respond=respond,
                 host=host,
                 namespace=self.hosts.server,
             )
         )
 
-    def silent(self, host: str) -> DnsResponder:
+    def silent(self, host: str) -> DnsServer:
         """Start a nameserver that never answers."""
-        return self.servers.enter_context(
-            DnsResponder(lambda _query, _transport: None, host=host, namespace=self.hosts.server)
-        )
+        return self.faulty(host, DnsBehaviour(silent=True, tcp=False))
 
     def check(
         self,
@@ -156,13 +162,7 @@ class TestHealthy:
         assert_healthy(network.check(FIRST, more="search wild.test\n"))
 
     def test_long_answers_that_tcp_delivers(self, network: Network) -> None:
-        network.servers.enter_context(
-            DnsResponder(
-                lambda query, transport: reply_to(query, REGISTRY, truncated=transport == "udp"),
-                host=FIRST,
-                namespace=network.hosts.server,
-            )
-        )
+        network.faulty(FIRST, DnsBehaviour(truncate=True))
 
         assert_healthy(network.check(FIRST))
 
@@ -317,7 +317,7 @@ class TestServerFailure:
         assert "REFUSED" in assert_single_root_cause(network.check(FIRST), "dns/server-failure")["detail"]
 
     def test_a_dead_forwarder(self, network: Network) -> None:
-        network.responder(FIRST, rcode="SERVFAIL")
+        network.faulty(FIRST, DnsBehaviour(rcode="SERVFAIL"))
 
         assert "SERVFAIL" in assert_single_root_cause(network.check(FIRST), "dns/server-failure")["detail"]
 
@@ -329,18 +329,15 @@ class TestServerFailure:
                 return reply_to(query, REGISTRY)
             return reply_to(query, rcode="SERVFAIL")
 
-        network.servers.enter_context(DnsResponder(respond, host=FIRST, namespace=network.hosts.server))
+        network.faulty(FIRST, respond=respond)
 
         found = assert_single_root_cause(network.check(FIRST), "dns/server-failure")
 
         assert "DNSSEC" in found["fix"][0]
 
     def test_a_broken_reply_for_ipv4_only(self, network: Network) -> None:
-        def respond(query: bytes, _transport: str) -> bytes:
-            reply = reply_to(query, REGISTRY, "2001:db8::1")
-            return reply[:-3] if question_of(query)[1] == "A" else reply
-
-        network.servers.enter_context(DnsResponder(respond, host=FIRST, namespace=network.hosts.server))
+        server = network.faulty(FIRST, DnsBehaviour(malformed=("A",)))
+        server.records[NAME] = (REGISTRY, "2001:db8::1")
 
         result = network.check(FIRST)
 
@@ -367,27 +364,14 @@ class TestNameserverDegraded:
         assert_single_root_cause(result, "dns/nameserver-degraded")
 
     def test_a_slow_one(self, network: Network) -> None:
-        def respond(query: bytes, _transport: str) -> bytes:
-            time.sleep(2.2)
-            return reply_to(query, REGISTRY)
-
-        network.servers.enter_context(
-            DnsResponder(respond, host=FIRST, namespace=network.hosts.server, side_by_side=True)
-        )
+        network.faulty(FIRST, DnsBehaviour(delay=2.2))
 
         found = assert_single_root_cause(network.check(FIRST), "dns/nameserver-degraded")
 
         assert found["severity"] == "warning"
 
     def test_long_answers_and_tcp_closed(self, network: Network) -> None:
-        network.servers.enter_context(
-            DnsResponder(
-                lambda query, _transport: reply_to(query, truncated=True),
-                host=FIRST,
-                tcp=False,
-                namespace=network.hosts.server,
-            )
-        )
+        network.faulty(FIRST, DnsBehaviour(truncate=True, tcp=False))
 
         found = assert_single_root_cause(network.check(FIRST), "dns/nameserver-degraded")
 

@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -47,7 +47,9 @@ class DnsServer:
 
     ``records`` are names with addresses of either family; other names are NXDOMAIN. By default on port 53
     of a random loopback address (needs root), so that a resolv.conf can name it. ``behaviour`` may be
-    replaced at any time; ``queries`` lists ``udp A reg.test.`` and the like.
+    replaced at any time; ``respond`` takes its place where not even that does: it makes the raw reply, or
+    None for silence, of a query and the transport (``udp``, ``tcp``). ``queries`` lists ``udp A reg.test.``
+    and the like.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class DnsServer:
         records: Mapping[str, Sequence[str]] | None = None,
         *,
         behaviour: DnsBehaviour | None = None,
+        respond: Callable[[bytes, str], bytes | None] | None = None,
         host: str | None = None,
         port: int = DNS_PORT,
         namespace: Namespace | None = None,
     ) -> None:
         self.records = {name.rstrip(".").lower(): tuple(found) for name, found in (records or {}).items()}
         self.behaviour = behaviour or DnsBehaviour()
+        self._respond = respond
         if host is None:
             host = "127.0.0.1" if namespace is not None else ports.free_loopback_address(port)
         self.host = host
@@ -163,6 +167,8 @@ class DnsServer:
         self.queries.append(f"{transport} {kind} {question.name.to_text()}")
         if behaviour.delay:
             time.sleep(behaviour.delay)
+        if self._respond is not None:
+            return self._respond(query, transport)
         response = dns.message.make_response(message, recursion_available=True)
         if kind in behaviour.malformed:
             # An answer is announced, and then the message ends.
@@ -190,3 +196,43 @@ class DnsServer:
         if found:
             question = response.question[0].name
             response.answer.append(dns.rrset.from_text_list(question, self.behaviour.ttl, "IN", kind, found))
+
+
+def reply_to(
+    query: bytes,
+    *addresses: str,
+    rcode: str = "NOERROR",
+    truncated: bool = False,
+) -> bytes:
+    """Return a well-formed reply: the addresses of the family asked for, or an error code."""
+    import dns.flags
+    import dns.message
+    import dns.rcode
+    import dns.rdatatype
+    import dns.rrset
+
+    asked = dns.message.from_wire(query)
+    reply = dns.message.make_response(asked, recursion_available=True)
+    reply.set_rcode(dns.rcode.from_text(rcode))
+    question = asked.question[0]
+    wanted = [
+        address
+        for address in addresses
+        if (question.rdtype == dns.rdatatype.AAAA) == (":" in address)
+        and question.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA)
+    ]
+    if wanted:
+        reply.answer.append(dns.rrset.from_text_list(question.name, 60, "IN", question.rdtype, wanted))
+    if truncated:
+        reply.flags |= dns.flags.TC
+        reply.answer.clear()
+    return reply.to_wire()
+
+
+def question_of(query: bytes) -> tuple[str, str]:
+    """Return the name and record type that a query asks for: ``("reg.test", "AAAA")``."""
+    import dns.message
+    import dns.rdatatype
+
+    question = dns.message.from_wire(query).question[0]
+    return question.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(question.rdtype)
