@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.dns_server import DnsBehaviour, DnsServer, reply_to
 from tests.support.dnsmasq import Dnsmasq
+from tests.support.forward_proxy import ForwardProxy
 from tests.support.netns import LinkedHosts
 from tests.support.regdoctor_cli import (
     CliResult,
@@ -80,6 +81,7 @@ class Network:
         arguments: Sequence[str] = (),
         hosts: Mapping[str, str] | None = None,
         more: str = "",
+        env: Mapping[str, str] | None = None,
     ) -> CliResult:
         """Run regdoctor on the client, with these lines in its resolv.conf and hosts file."""
         return run_regdoctor(
@@ -89,6 +91,7 @@ class Network:
             in_namespace=self.hosts.client,
             resolv_conf="".join(f"nameserver {each}\n" for each in nameservers) + more,
             hosts=hosts or {},
+            env=env,
         )
 
 
@@ -174,6 +177,13 @@ class TestHealthy:
         )
 
         assert_healthy(network.check(NOBODY, arguments=["--resolver", server.address]))
+
+    def test_a_name_that_only_the_proxy_can_resolve(self, network: Network) -> None:
+        proxy = network.servers.enter_context(
+            ForwardProxy(addresses={NAME: REGISTRY}, host=FIRST, namespace=network.hosts.server)
+        )
+
+        assert_healthy(network.check(NOBODY, env={"HTTP_PROXY": proxy.url}))
 
     def test_an_internationalised_name(self, network: Network) -> None:
         network.dnsmasq(FIRST, {"xn--bcher-kva.test": [REGISTRY]})
