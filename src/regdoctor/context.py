@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 class DeadlineExceeded(Exception):  # noqa: N818 - a state, said by a probe that ran out of time
     """The run's deadline has passed."""
+
+
+class RunEnded(DeadlineExceeded):
+    """The run is over: whoever still works for it undoes what it changed, and leaves."""
 
 
 class Deadline:
@@ -77,6 +82,58 @@ class Trace:
             return tuple(exchange for exchange in self._exchanges.values() if exchange is not None)
 
 
+class Cleanup:
+    """Lets a run wait, on every way out, for probes that have to undo something. Thread-safe.
+
+    A probe that changes something outside holds it while the change lasts, asks :meth:`check` between its
+    steps, and undoes the change before it lets go.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._held = 0
+        self._ended = threading.Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over: its deadline has passed, or it was interrupted."""
+        return self._ended.is_set()
+
+    def check(self) -> None:
+        """Does nothing while the run lasts.
+
+        :raises RunEnded: it is over.
+        """
+        if self._ended.is_set():
+            raise RunEnded("the run was ended before this was done")
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keeps the run from leaving until the block ends, as long as it is willing to wait.
+
+        :raises RunEnded: the run is over already.
+        """
+        with self._condition:
+            self.check()
+            self._held += 1
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._held -= 1
+                self._condition.notify_all()
+
+    def end(self) -> None:
+        """Says that the run is over."""
+        with self._condition:
+            self._ended.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits until everybody has let go; whether that was in time."""
+        with self._condition:
+            return self._condition.wait_for(lambda: self._held == 0, timeout=seconds)
+
+
 def _silent(_message: str) -> None:
     """Progress that nobody watches."""
 
@@ -103,6 +160,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
     find_proxy: Callable[[str], str | None] = lambda _url: None
     """The forward proxy (without userinfo) that clients with this environment use for a URL."""
+    cleanup: Cleanup = msgspec.field(default_factory=Cleanup)
 
     def endpoint(self, *, role: Any, url: str) -> Endpoint:
         """The endpoint of an absolute http(s) URL, with the proxy that this environment uses for it.
