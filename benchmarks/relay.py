@@ -49,7 +49,8 @@ def delaying_relay(port: int, round_trip: float, *, host: str = "127.0.0.1") -> 
         except OSError:
             writer.close()
             return
-        await asyncio.gather(pump(reader, back, round_trip * 1.5), pump(there, writer, 0.0))
+        with suppress(asyncio.CancelledError):  # the relay is being closed
+            await asyncio.gather(pump(reader, back, round_trip * 1.5), pump(there, writer, 0.0))
         for end in (writer, back):
             end.close()
 
@@ -63,18 +64,19 @@ def delaying_relay(port: int, round_trip: float, *, host: str = "127.0.0.1") -> 
     def run() -> None:
         asyncio.set_event_loop(loop)
         with suppress(asyncio.CancelledError):
-            loop.run_until_complete(main())
+            loop.run_until_complete(serving)
+        others = asyncio.all_tasks(loop)
+        for task in others:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*others, return_exceptions=True))
+        loop.close()
 
+    serving = loop.create_task(main())
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     started.wait(5)
     try:
         yield ports[0]
     finally:
-
-        def stop() -> None:
-            for task in asyncio.all_tasks(loop):
-                task.cancel()
-
-        loop.call_soon_threadsafe(stop)
+        loop.call_soon_threadsafe(serving.cancel)
         thread.join(5)
