@@ -55,12 +55,11 @@ class Asker:
         self._context = context
         self._verify = ping.trusted
         authorized = authorization if ping.trusted else None
-        self._authorization: Secret | None = None
+        self._authorization: Secret | None = authorized.header if authorized is not None else None
         self._headers: tuple[tuple[str, str], ...] = ()
         self._method, self._url = "GET", endpoint.url + endpoint.path
         self._by_tag = False
         if target.reference is not None and authorized is not None:
-            self._authorization = authorized.header
             self._method = "HEAD"
             self._url = f"{endpoint.url}/v2/{target.repository}/manifests/{target.reference.reference}"
             self._headers = (("Accept", ", ".join(manifests.ACCEPTED_MANIFESTS)),)
@@ -106,5 +105,6 @@ class Asker:
             method=self._method,
             url=self._url,
             answers=tuple(answer for answer, _seconds in got),
+            authorized=self._authorization is not None,
             seconds=tuple(seconds for _answer, seconds in got),
         )

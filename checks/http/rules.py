@@ -22,6 +22,7 @@ from regdoctor.api import (
     PlainPort,
     ProducerKind,
     PullAuthorization,
+    RepeatedQuestion,
     Replicas,
     Role,
     Target,
@@ -520,11 +521,19 @@ def _little_left(seen: tuple[Answer, ...]) -> Iterator[Draft]:
 
 @rule("http/replicas-differ")
 def replicas_differ(
-    endpoint: Endpoint, ping: Ping, replicas: Replicas, look: ManifestLook | None
+    endpoint: Endpoint,
+    ping: Ping,
+    replicas: Replicas,
+    authorization: PullAuthorization | None,
+    look: ManifestLook | None,
 ) -> Iterator[Draft]:
     """One and the same request is answered in different ways."""
     question = replicas.question
-    same = _same_question(question.method, question.url, ping, look)
+    first = ping.answer
+    if question.authorized:
+        first = authorization.answer if authorization is not None else None
+    others = (first, look.head if look is not None else None)
+    same = tuple(each for each in others if each is not None and _asks(each, question))
     given: tuple[Answer | Failure, ...] = (*same, *question.answers)
     if replicas.spaced is not None:
         if _burst_limit(tuple(each for each in given if isinstance(each, Answer)), replicas) is not None:
@@ -546,10 +555,9 @@ def replicas_differ(
     )
 
 
-def _same_question(method: str, url: str, ping: Ping, look: ManifestLook | None) -> tuple[Answer, ...]:
-    """Answers that other looks got to the same request."""
-    others = (ping.answer, look.head if look is not None else None)
-    return tuple(each for each in others if each is not None and (each.method, each.url) == (method, url))
+def _asks(answer: Answer, question: RepeatedQuestion) -> bool:
+    """Whether an answer of another look is one to the same request."""
+    return (answer.method, answer.url) == (question.method, question.url)
 
 
 def _kind(answer: Answer | Failure) -> str:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +19,7 @@ from tests.support.haproxy import Haproxy
 from tests.support.http_server import Answer, HTTPServer, Request, json_answer
 from tests.support.images import PushedImage, push_image
 from tests.support.nginx import Nginx, ReverseProxy, server_block
+from tests.support.raw_server import raw_server
 from tests.support.regdoctor_cli import (
     CliResult,
     assert_healthy,
@@ -427,6 +433,46 @@ class TestContent:
         assert old.digest in found["detail"]
         assert new.digest in found["detail"]
 
+    @registry_needed
+    def test_a_hop_that_cuts_long_answers(self, registry: Registry) -> None:
+        image = push_image(registry)
+
+        with cutting_relay(registry, after=700) as port:
+            found = assert_single_root_cause(
+                check_image(f"127.0.0.1:{port}", image), "http/content-rewritten"
+            )
+
+        assert f"announced {image.size} bytes" in found["detail"]
+
+    @registry_needed
+    def test_a_hop_that_passes_everything(self, registry: Registry) -> None:
+        image = push_image(registry)
+
+        with cutting_relay(registry, after=1_000_000) as port:
+            assert_healthy(check_image(f"127.0.0.1:{port}", image))
+
+
+@contextmanager
+def cutting_relay(registry: Registry, *, after: int) -> Iterator[int]:
+    """Passes connections on to a registry and closes each once so many bytes have come back; gives the port."""
+
+    def relay(near: socket.socket, _over: threading.Event) -> None:
+        with socket.create_connection(("127.0.0.1", registry.port), timeout=10) as far:
+            left = after
+            while left > 0:
+                for source in select.select([near, far], [], [], 10)[0]:
+                    content = source.recv(65536)
+                    if not content:
+                        return
+                    if source is near:
+                        far.sendall(content)
+                    else:
+                        near.sendall(content[:left])
+                        left -= len(content)
+
+    with raw_server(relay) as port:
+        yield port
+
 
 class TestReplicas:
     @nginx
@@ -457,6 +503,24 @@ class TestReplicas:
             found = assert_single_root_cause(check_image(balancer.address, image), "http/replicas-differ")
 
         assert "503" in found["detail"]
+
+    @nginx
+    @registry_needed
+    def test_two_registries_with_passwords_of_their_own(
+        self, start_registry: StartRegistry, start_nginx: StartNginx
+    ) -> None:
+        first = start_registry(htpasswd={USERNAME: PASSWORD})
+        second = start_registry(htpasswd={USERNAME: "another"}, storage=first.storage)
+        image = push_image(first)
+        proxy = start_nginx(
+            ReverseProxy("http://both"),
+            upstreams={"both": [f"127.0.0.1:{each.port}" for each in (first, second)]},
+        )
+        login = ("--plain-http", "--username", USERNAME, "--password-stdin", *PLATFORM)
+
+        for target in (image.reference(proxy.address), proxy.address):
+            result = run_regdoctor("check", target, *login, stdin=PASSWORD)
+            assert_single_root_cause(result, "http/replicas-differ")
 
     @registry_needed
     @pytest.mark.needs_root

@@ -96,12 +96,14 @@ class PathPrefixes(EndpointFact, frozen=True, kw_only=True):
 class RepeatedQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """One request sent several times, each over a connection of its own.
 
-    ``seconds`` says for each how long it took, answered or not.
+    ``authorized`` says whether it carried the access that was obtained, ``seconds`` for each how long it took,
+    answered or not.
     """
 
     method: str
     url: str
     answers: tuple[Answer | Failure, ...]
+    authorized: bool = False
     seconds: tuple[float, ...] = ()
 
 

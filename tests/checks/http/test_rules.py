@@ -67,7 +67,7 @@ def judge(
         *rules.edge_blocked(at, seen),
         *rules.after_the_ping(at, seen, None, None, None),
         *rules.rate_limits(at, seen, None, authorization, None, None, None, replicas),
-        *(rules.replicas_differ(at, seen, replicas, None) if replicas is not None else ()),
+        *(rules.replicas_differ(at, seen, replicas, authorization, None) if replicas is not None else ()),
     ]
 
 
@@ -397,9 +397,10 @@ def replicas(
     spaced: tuple[Answer | Failure, ...] | None = None,
     uncached: Answer | Failure | None = None,
     seconds: tuple[float, ...] = (),
+    authorized: bool = False,
 ) -> Replicas:
     def question(given: tuple[Answer | Failure, ...]) -> RepeatedQuestion:
-        return RepeatedQuestion(method=method, url=url, answers=given, seconds=seconds)
+        return RepeatedQuestion(method=method, url=url, answers=given, seconds=seconds, authorized=authorized)
 
     return Replicas(
         question=question(answers),
@@ -431,6 +432,17 @@ class TestReplicas:
 
     def test_the_first_look_counts_as_well(self) -> None:
         assert codes(judge(ping(answer(401)), replicas=replicas(OPEN, OPEN))) == ["http/replicas-differ"]
+
+    def test_answers_with_and_without_a_login_are_not_compared(self) -> None:
+        assert judge(ping(answer(401)), replicas=replicas(OPEN, OPEN, authorized=True)) == []
+
+    def test_one_login_that_is_accepted_now_and_then(self) -> None:
+        accepted = PullAuthorization(kind="basic", header=None, username="alice", answer=OPEN)
+        seen = replicas(answer(401), answer(401), authorized=True)
+
+        assert codes(judge(ping(answer(401)), authorization=accepted, replicas=seen)) == [
+            "http/replicas-differ"
+        ]
 
     def test_a_lost_answer_alone_is_likely(self) -> None:
         lost = Failure(kind=FailureKind.CONNECTION_RESET, message="reset")
