@@ -167,7 +167,10 @@ def _reserved(place: Place, seen: Space) -> str:
 
 def _full_means(places: Sequence[Place]) -> str:
     if any(each.role is PlaceRole.REGISTRY_STORAGE for each in places):
-        return "Pulls and /v2/ go on working; every upload gets 500, and the registry logs “no space left on device”."
+        return (
+            "Pulls and /v2/ go on working; every upload gets 500, and the registry logs “no space left on "
+            "device”."
+        )
     return "Pulls on this host fail with “no space left on device”; the registry has no part in that."
 
 

@@ -148,8 +148,12 @@ def tmpfs(folder: Path, *, size: str | None = None, inodes: int | None = None) -
 
 
 @contextmanager
-def ext4(folder: Path, *, size: str = "8M", inodes: int | None = None) -> Iterator[Path]:
+def ext4(
+    folder: Path, *, size: str = "8M", inodes: int | None = None, reserved: int | None = None
+) -> Iterator[Path]:
     """Mount an ext4 file system of a given size and number of inodes on a folder.
+
+    ``reserved`` is the percentage of its blocks that only root may have (5 by default).
 
     It differs from tmpfs in what programs are told when inodes run out, and keeps some inodes and blocks for
     itself. It lives in a file beside the folder. Needs root, mkfs.ext4 and loop devices.
@@ -157,6 +161,7 @@ def ext4(folder: Path, *, size: str = "8M", inodes: int | None = None) -> Iterat
     folder.mkdir(parents=True, exist_ok=True)
     image = folder.with_name(f"{folder.name}.ext4")
     limits = [] if inodes is None else ["-N", str(inodes)]
+    limits += [] if reserved is None else ["-m", str(reserved)]
     subprocess.run(
         [programs.path("mkfs.ext4"), "-q", "-F", *limits, image, size], check=True, capture_output=True
     )
