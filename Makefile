@@ -43,6 +43,8 @@ format: $(VENV)/.developer
 
 docs: $(VENV)/.developer
 	$(BIN)/python tools/generate_docs.py
+	$(BIN)/python tools/generate_fault_table.py
+	$(BIN)/python tools/update_readme.py
 
 benchmark: packages $(VENV)/.developer
 	$(BIN)/python benchmarks/run.py
