@@ -108,8 +108,10 @@ def test_compose_variables_come_from_the_environment_or_their_defaults() -> None
           d: {image: "${DEEP:-${REGISTRY}}/d"}
     """
     environment = {"REGISTRY": "reg.test:5000", "EMPTY": ""}
-    with pytest.raises(ImagesFileError, match=r"file:4: 'reg.test:5000/b:': the tag is missing"):
-        names(text, environment=environment)
+    broken = found(text, environment=environment).targets[1]
+    assert (broken.text, broken.place) == ("reg.test:5000/b:", "file:4")
+    assert broken.defect is not None
+    assert broken.defect.reason.startswith("the tag is missing")
     assert names(
         text.replace("EMPTY-x", "OTHER-x").replace("${DEEP:-${REGISTRY}}", "z.test"), environment=environment
     ) == [
@@ -198,12 +200,53 @@ def test_the_escape_character_can_be_chosen() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "name", "place", "image", "character"),
+    [
+        ("Team/App\n", "list", "list:1", "Team/App", "A"),
+        ("alpine\nreg.test/app:\n", "list", "list:2", "reg.test/app:", None),
+        ("https://reg.test/app\n", "list", "list:1", "https://reg.test/app", ":"),
+        ("kind: Pod\nimage: a b\n", "pod.yaml", "pod.yaml:2", "a b", " "),
+        (
+            "spec:\n containers:\n - image: http://r.test/a\n",
+            "pod.yaml",
+            "pod.yaml:3",
+            "http://r.test/a",
+            ":",
+        ),
+        ("services:\n a:\n  image: http://r.test/a\n", "c.yaml", "c.yaml:3", "http://r.test/a", ":"),
+        ("FROM Alpine\n", "Dockerfile", "Dockerfile:1", "Alpine", "A"),
+    ],
+)
+def test_what_stands_for_an_image_and_is_none_is_a_target_with_a_defect(
+    text: str, name: str, place: str, image: str, character: str | None
+) -> None:
+    target = found(text, name).targets[-1]
+    assert (target.text, target.place, target.reference) == (image, place, None)
+    assert target.defect is not None
+    assert target.defect.character == character
+
+
+def test_a_password_in_such_a_text_is_blanked() -> None:
+    (target,) = found("https://alice:wonderland@reg.test/app\n", "list").targets
+    assert "wonderland" not in target.text
+
+
+def test_every_image_knows_its_place() -> None:
+    assert [target.place for target in found("# images\nalpine\nredis\n", "list").targets] == [
+        "list:2",
+        "list:3",
+    ]
+
+
+def test_a_template_that_was_not_rendered_is_left_out() -> None:
+    images = found("image: alpine\nspec: {image: '{{ .Values.image }}:1'}\n", "chart.yaml")
+    assert [target.text for target in images.targets] == ["alpine"]
+    assert images.left_out == ("chart.yaml:2: '{{ .Values.image }}:1' is a template that was not rendered",)
+
+
+@pytest.mark.parametrize(
     ("text", "name", "words"),
     [
-        ("Team/App\n", "list", "list:1: 'Team/App': "),
-        ("alpine\nreg.test/app:\n", "list", "list:2: 'reg.test/app:': "),
-        ("kind: Pod\nimage: a b\n", "pod.yaml", "pod.yaml:2: 'a b': "),
-        ("FROM Alpine\n", "Dockerfile", "Dockerfile:1: 'Alpine': "),
         ("image: [", "pod.yaml", "is not YAML"),
         ("a: b\n\tc: d\n", "pod.yaml", "pod.yaml:2 is not YAML"),
         ("kind: Service\n", "pod.yaml", "pod.yaml names no image"),
@@ -233,4 +276,4 @@ def test_any_text_is_read_or_refused(text: str, name: str) -> None:
         images = read(text.encode("utf-8", "replace"), name, {})
     except ImagesFileError:
         return
-    assert all(target.reference is not None for target in images.targets)
+    assert all((target.reference is None) != (target.defect is None) for target in images.targets)

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from regdoctor.oci.reference import InvalidReference, Target, parse_reference, parse_target
+from regdoctor.oci.reference import (
+    InvalidReference,
+    Target,
+    defective_target,
+    parse_reference,
+    parse_target,
+)
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -26,6 +32,7 @@ MOST_IMAGES: Final = 1000
 
 _DEPTH: Final = 200
 _NULL: Final = "tag:yaml.org,2002:null"
+_CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
 _DOCKERFILE_NAME: Final = re.compile(r"(?:.*[/.])?(?:docker|container)file(?:\..+)?", re.IGNORECASE)
 _DOCKERFILE_LINE: Final = re.compile(r"(?:FROM|ARG)\s+\S", re.IGNORECASE)
 _YAML_LINE: Final = re.compile(r"---|\{|-\s|[\"']?[\w./-]+[\"']?\s*:(?:\s|$)")
@@ -48,7 +55,10 @@ class ImagesFileError(ValueError):
 
 
 class Images(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found: targets in order, each once, and sentences on what was left out."""
+    """What was found: targets in order, each once, and sentences on what was left out.
+
+    A text that stands where an image must, and is none, is a target with a ``defect``.
+    """
 
     targets: tuple[Target, ...]
     left_out: tuple[str, ...] = ()
@@ -59,8 +69,7 @@ def read(data: bytes, name: str, environment: Mapping[str, str]) -> Images:
 
     :param name: the file's name, which tells its kind and stands in messages.
     :param environment: for the variables that Compose files may hold.
-    :raises ImagesFileError: the file is too large, not text, malformed, names no image, too many, or one that
-        is no image reference.
+    :raises ImagesFileError: the file is too large, not text, malformed, names no image or too many.
     """
     if len(data) > LARGEST:
         raise ImagesFileError(f"{name} is larger than {LARGEST} bytes")
@@ -116,8 +125,8 @@ def _target(image: str, place: str) -> Target:
         reference = parse_reference(image)
         host = parse_target(reference.name)
     except InvalidReference as error:
-        raise ImagesFileError(f"{place}: {image!r}: {error}") from None
-    return msgspec.structs.replace(host, text=image, reference=reference)
+        return defective_target(image, error, place)
+    return msgspec.structs.replace(host, text=image, reference=reference, place=place)
 
 
 def _list(text: str) -> Iterator[tuple[int, str]]:
@@ -130,10 +139,13 @@ def _list(text: str) -> Iterator[tuple[int, str]]:
 def _yaml(
     text: str, name: str, environment: Mapping[str, str], left_out: list[str]
 ) -> Iterator[tuple[int, str]]:
-    for line, image in _image_keys(text, name):
+    for line, image, certain in _image_keys(text, name):
         place = f"{name}:{line}"
-        if "://" in image:
+        if "://" in image and not certain:
             left_out.append(f"{place}: {image!r} is a URL and no image")
+            continue
+        if "{{" in image:
+            left_out.append(f"{place}: {image!r} is a template that was not rendered")
             continue
         unset: list[str] = []
         filled = _substituted(image, environment, unset)
@@ -143,14 +155,17 @@ def _yaml(
             yield line, filled
 
 
-def _image_keys(text: str, name: str) -> Iterator[tuple[int, str]]:
-    """Every scalar under a key ``image``, and under ``reference`` below it (Kubernetes image volumes)."""
+def _image_keys(text: str, name: str) -> Iterator[tuple[int, str, bool]]:
+    """Every scalar under a key ``image``, and under ``reference`` below it (Kubernetes image volumes).
+
+    With its line, and whether it stands in a container or service, where it can be nothing but an image.
+    """
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         for document in yaml.compose_all(text, Loader=loader):
-            yield from _walk(document, name, set(), 0)
+            yield from _walk(document, name, set(), 0, certain=False)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark is not None else name
@@ -160,8 +175,13 @@ def _image_keys(text: str, name: str) -> Iterator[tuple[int, str]]:
         raise ImagesFileError(f"{name} is nested too deeply") from None
 
 
-def _walk(node: Node | None, name: str, seen: set[int], depth: int) -> Iterator[tuple[int, str]]:
-    """Line and text of every image below a node; ``seen`` are the nodes of this document that were visited."""
+def _walk(
+    node: Node | None, name: str, seen: set[int], depth: int, *, certain: bool
+) -> Iterator[tuple[int, str, bool]]:
+    """Every image below a node; ``seen`` are the nodes of this document that were visited.
+
+    :param certain: whether the node is a container (Kubernetes) or a service (Compose).
+    """
     from yaml import MappingNode, ScalarNode, SequenceNode
 
     if depth > _DEPTH:
@@ -171,14 +191,19 @@ def _walk(node: Node | None, name: str, seen: set[int], depth: int) -> Iterator[
     seen.add(id(node))
     if isinstance(node, SequenceNode):
         for item in node.value:
-            yield from _walk(item, name, seen, depth + 1)
+            yield from _walk(item, name, seen, depth + 1, certain=certain)
     elif isinstance(node, MappingNode):
         for key, value in node.value:
             if isinstance(key, ScalarNode) and key.value == "image":
                 image = _reference_of(value) if isinstance(value, MappingNode) else value
                 if isinstance(image, ScalarNode) and image.value and image.tag != _NULL:
-                    yield image.start_mark.line + 1, image.value
-            yield from _walk(value, name, seen, depth + 1)
+                    yield image.start_mark.line + 1, image.value, certain
+            holds = getattr(key, "value", None)
+            if holds == "services" and isinstance(value, MappingNode):
+                for _service, settings in value.value:
+                    yield from _walk(settings, name, seen, depth + 2, certain=True)
+            else:
+                yield from _walk(value, name, seen, depth + 1, certain=holds in _CONTAINERS)
 
 
 def _reference_of(volume: Any) -> Any:

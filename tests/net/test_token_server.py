@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from regdoctor.context import Deadline, Trace
+from regdoctor.context import Context, Deadline, Trace
 from regdoctor.facts import Failure
 from regdoctor.net.http import Client, Response
-from regdoctor.net.token_server import MAX_REDIRECTS, CredentialsWithheld, ask
+from regdoctor.net.token_server import MAX_REDIRECTS, CredentialsWithheld, ask, ask_once
+from regdoctor.oci.reference import parse_target
 from regdoctor.oci.scope import repository_scope
 from regdoctor.oci.token_request import TokenRequest, refresh_request, token_request
 from regdoctor.options import Options
@@ -153,3 +154,100 @@ def test_a_failure_is_an_answer_too(client: Client, servers: ExitStack) -> None:
     url = server.url
     server.stop()
     assert isinstance(asked(client, by_alice(f"{url}/token")), Failure)
+
+
+class TestSharing:
+    def contexts(self, servers: ExitStack, count: int) -> list[Context]:
+        """The contexts of several targets of one run."""
+        shared: dict[str, object] = {}
+        lock = threading.Lock()
+        made = []
+        for _ in range(count):
+            trace = Trace()
+            client = Client(
+                options=Options(),
+                deadline=Deadline(30, 5),
+                trace=trace,
+                environment={},
+                home=Path("/nonexistent"),
+                shared=shared,
+                lock=lock,
+            )
+            servers.callback(client.close)
+            made.append(
+                Context(
+                    target=parse_target("reg.test/team/app"),
+                    options=Options(),
+                    deadline=Deadline(30, 5),
+                    trace=trace,
+                    http=client,
+                    environment={},
+                    home=Path("/nonexistent"),
+                    conceal=lambda _secret: None,
+                    shared=shared,
+                    lock=lock,
+                )
+            )
+        return made
+
+    def test_targets_of_a_run_share_an_answer_and_each_shows_the_exchange(self, servers: ExitStack) -> None:
+        server = serve(servers, TOKEN)
+        contexts = self.contexts(servers, 3)
+        contexts[2].trace.begin()
+
+        got = [ask_once(context, by_alice(server.url)) for context in contexts]
+
+        assert len(server.requests) == 1
+        for response, context in zip(got, contexts, strict=True):
+            assert isinstance(response, Response)
+            assert response.body == TOKEN.body
+            assert [each.id for each in context.trace.exchanges] == [response.answer.exchange]
+        assert got[2].answer.exchange == "x2"  # type: ignore[union-attr]
+
+    def test_side_by_side_one_asks_and_the_others_wait(self, servers: ExitStack) -> None:
+        gate = threading.Event()
+
+        def slow(_request: Request) -> Answer:
+            gate.wait(5)
+            return TOKEN
+
+        server = servers.enter_context(HTTPServer(slow))
+        contexts = self.contexts(servers, 4)
+        threads = [
+            threading.Thread(target=ask_once, args=(context, by_alice(server.url))) for context in contexts
+        ]
+        for thread in threads:
+            thread.start()
+        gate.set()
+        for thread in threads:
+            thread.join(10)
+
+        assert len(server.requests) == 1
+
+    def test_another_scope_or_account_is_another_question(self, servers: ExitStack) -> None:
+        server = serve(servers, TOKEN)
+        (context,) = self.contexts(servers, 1)
+        other_scope = token_request(
+            server.url,
+            "registry.test",
+            (repository_scope("team/other", "pull"),),
+            username="alice",
+            password=Secret("wonderland"),
+        )
+        bob = token_request(server.url, "registry.test", PULL, username="bob", password=Secret("builder"))
+
+        for request in (by_alice(server.url), other_scope, bob):
+            ask_once(context, request)
+
+        assert len(server.requests) == 3
+
+    def test_a_failure_is_shared_too(self, servers: ExitStack) -> None:
+        server = serve(servers, TOKEN)
+        server.stop()
+        first, second = self.contexts(servers, 2)
+
+        failure = ask_once(first, by_alice(server.url))
+
+        assert isinstance(failure, Failure)
+        assert ask_once(second, by_alice(server.url)) is failure
+        assert second.trace.exchanges == ()

@@ -77,7 +77,9 @@ def _target(target: Target, options: Options, environment: Mapping[str, str], ho
 def _endpoint(
     target: Target, options: Options, environment: Mapping[str, str], home: Path
 ) -> Endpoint | None:
-    """Where the run would begin, worked out by the very code that the run uses."""
+    """Where the run would begin, worked out by the very code that the run uses; None: nowhere."""
+    if target.defect is not None:
+        return None
     import threading
 
     from regdoctor.context import Deadline
@@ -150,6 +152,9 @@ def _text(document: Mapping[str, Any]) -> str:
     page = Page(RenderOptions())
     parts: list[str] = ["Nothing was contacted. A run would look at:", ""]
     for target in document["targets"]:
+        if target["url"] is None:
+            parts.append(page.prose(f"{target['target']}: nothing, it cannot be read as an image"))
+            continue
         way = f"through the proxy {target['proxy']}" if target["proxy"] else "directly"
         parts.append(page.prose(f"{target['target']}: {target['url']}, {way}"))
     parts.extend(page.prose(f"{host}, where one is named") for host in document["further_hosts"])

@@ -74,12 +74,12 @@ def _complete(identity: str, check: str, draft: Draft, target: Target, catalogue
 
 def _values(draft: Draft, target: Target) -> dict[str, str]:
     endpoint = draft.endpoint
-    registry = target.registry or ""
+    registry = target.registry if target.defect is None else "<registry>"
     values = {
         "registry": registry,
         "repository": target.repository or "<repository>",
         "reference": (target.reference.reference if target.reference else None) or "<tag>",
-        "image": target.text if target.repository else f"{registry}/<repository>:<tag>",
+        "image": target.text if target.repository or target.defect else f"{registry}/<repository>:<tag>",
         "host": target.host or "",
         "port": registry.rpartition(":")[2],
         "address": registry,

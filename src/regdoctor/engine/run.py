@@ -144,6 +144,19 @@ def gather(
     return store
 
 
+def nothing_gathered(
+    plan: Plan, target: Target, moment: Moment, settings: Settings, reason: str
+) -> FactStore:
+    """The facts about a target that there is nothing to contact for; ``reason`` says why, as a clause."""
+    store = FactStore()
+    store.facts[Target, None] = target
+    store.facts[Moment, None] = moment
+    store.facts[Settings, None] = settings
+    for node in plan.graph:
+        store.missing[node.probe.provides, None] = Missing(Absence.BLOCKED, reason)
+    return store
+
+
 def _start(
     node: Node,
     endpoint: Endpoint | None,
@@ -289,4 +302,14 @@ def _at(draft: Draft, endpoint: Endpoint) -> Draft:
     return msgspec.structs.replace(draft, endpoint=endpoint)
 
 
-__all__ = ["GIVEN", "Absence", "FactStore", "Judgement", "Missing", "gather", "judge", "why_missing"]
+__all__ = [
+    "GIVEN",
+    "Absence",
+    "FactStore",
+    "Judgement",
+    "Missing",
+    "gather",
+    "judge",
+    "nothing_gathered",
+    "why_missing",
+]

@@ -27,6 +27,7 @@ DOCKER_HUB_CREDENTIALS_KEY: Final = "https://index.docker.io/v1/"
 _HUB_ALIASES: Final = frozenset({DOCKER_HUB_DOMAIN, "index.docker.io"})
 _DEFAULT_TAG: Final = "latest"
 _MAX_TEXT: Final = 4096
+_MAX_SHOWN: Final = 512
 _MAX_PATH: Final = 255
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -125,13 +126,25 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}{tag}@{self.digest}"
 
 
+class Defect(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a text is no image reference, in the words of ``InvalidReference``."""
+
+    reason: str
+    position: int | None = None
+    character: str | None = None
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be diagnosed: a registry, or one image on it.
 
     ``text`` is what the user gave; ``scheme`` is ``None`` where none was given; ``host`` is the name or
     address to contact, without brackets, as given; ``ascii_host`` the same in lower case with
     internationalised labels in A-label form (RFC 5890), as DNS and TLS want it; ``port`` is ``None`` where
-    none was given; ``reference`` is ``None`` for a bare registry.
+    none was given; ``reference`` is ``None`` for a bare registry. ``place`` is the ``file:line`` that names an
+    image, where it comes from a file.
+
+    With a ``defect`` it is a text of a file that no client can read as an image: there is nothing to contact,
+    and ``host`` is empty.
     """
 
     text: str
@@ -140,6 +153,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     ascii_host: str
     port: int | None = None
     reference: Reference | None = None
+    place: str | None = None
+    defect: Defect | None = None
 
     @property
     def effective_port(self) -> int:
@@ -263,6 +278,22 @@ def parse_target(text: str) -> Target:
     reference = parse_reference(text)
     host, port = _split_port(reference.registry, 0, text)
     return Target(text=text, host=host, ascii_host=_ascii_host(host, 0, text), port=port, reference=reference)
+
+
+def defective_target(text: str, error: InvalidReference, place: str) -> Target:
+    """The target that stands for a text which ``parse_reference`` refused with ``error``.
+
+    User names and passwords in it are blanked, and no more than its begin is kept.
+    """
+    from regdoctor.redact import redact_url
+
+    return Target(
+        text=redact_url(text)[:_MAX_SHOWN],
+        host="",
+        ascii_host="",
+        place=place,
+        defect=Defect(reason=error.reason, position=error.position, character=error.character),
+    )
 
 
 def _fail(reason: str, position: int, text: str) -> NoReturn:
