@@ -355,6 +355,9 @@ class Scrubber:
         self._names = sorted(set(usernames) - {""})
         fragments = dict.fromkeys(each for value in self._values for each in _fragments(value, self._names))
         self._fragments = tuple(sorted(fragments, key=len, reverse=True))
+        spellings = dict.fromkeys(each for value in self._values for each in (value, *_escaped(value)))
+        self._spellings = tuple((spelling, _squeeze(spelling)) for spelling in spellings)
+        self._shortest = min((len(bare) for _spelling, bare in self._spellings), default=0)
 
     def scrub(self, text: str) -> str:
         """Return the text with every known secret replaced by ``***``."""
@@ -371,12 +374,10 @@ class Scrubber:
         The expressions that find the exact place are as long as the secrets many times over, and compiling
         them for a token takes longer than the rest of a run.
         """
-        squeezed = _squeeze(text)
-        return any(
-            spelling in text or _squeeze(spelling) in squeezed
-            for value in self._values
-            for spelling in (value, *_escaped(value))
-        )
+        if len(text) < self._shortest:
+            return False
+        squeezed = _squeeze(text) if "\\" in text or "\n" in text or " " in text else text
+        return any(spelling in text or bare in squeezed for spelling, bare in self._spellings)
 
     def scrub_bytes(self, data: bytes) -> bytes:
         """Return the bytes with every known secret (as UTF-8) replaced by ``***``.
