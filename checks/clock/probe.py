@@ -19,6 +19,8 @@ from regdoctor.api import (
     Role,
     SpareNtpReadings,
     TimeDaemons,
+    TokenExchange,
+    TokenService,
     ntp,
     probe,
     time_daemons,
@@ -34,23 +36,31 @@ _UNASKED_SECONDS = 2.0
 @probe
 def read_dates(
     pings: Annotated[Each[Ping], Role.REGISTRY, Role.MIRROR, Role.UPSTREAM],
+    service: TokenService | None,
+    exchange: TokenExchange | None,
 ) -> DateReadings:
-    """The Date header of every host that answered the first look, beside this host's clock at that moment."""
+    """The Date header of every host that answered, beside this host's clock at that moment."""
+    answers: list[tuple[Answer | None, Endpoint | None]] = [
+        (answer, endpoint)
+        for endpoint, ping in pings.items()
+        for answer in (*ping.redirects, ping.answer, ping.control)
+    ]
+    if exchange is not None:
+        token_server = next(iter(service.endpoints), None) if service is not None else None
+        answers += [(exchange.answer, token_server), (exchange.other_scheme, None)]
     best: dict[str, DateReading] = {}
-    for endpoint, ping in pings.items():
-        answers = (*ping.redirects, ping.answer, ping.control)
-        for answer in filter(None, answers):
-            reading = _reading(answer, endpoint)
-            if reading is not None and (
-                reading.host not in best or reading.uncertainty < best[reading.host].uncertainty
-            ):
-                best[reading.host] = reading
+    for answer, endpoint in answers:
+        reading = _reading(answer, endpoint) if answer is not None else None
+        if reading is not None and (
+            reading.host not in best or reading.uncertainty < best[reading.host].uncertainty
+        ):
+            best[reading.host] = reading
     if not best:
         raise NotApplicable(next(iter(pings.missing.values()), "no answer carries a Date header"))
     return DateReadings(readings=tuple(best.values()))
 
 
-def _reading(answer: Answer, endpoint: Endpoint) -> DateReading | None:
+def _reading(answer: Answer, endpoint: Endpoint | None) -> DateReading | None:
     """What the Date of one answer says, or None where it has none or comes out of a cache."""
     text = answer.header("date")
     if text is None or (answer.header("age") or "0").strip() != "0":
@@ -76,7 +86,7 @@ def _reading(answer: Answer, endpoint: Endpoint) -> DateReading | None:
         offset=ahead - answer.seconds / 2,
         uncertainty=_HALF_A_SECOND + _KEPT_DATE + answer.seconds / 2,
         address=answer.address,
-        endpoint=endpoint if host == endpoint.address else None,
+        endpoint=endpoint if endpoint is not None and host == endpoint.address else None,
     )
 
 

@@ -25,6 +25,8 @@ from regdoctor.api import (
     Synchronisation,
     TimeDaemon,
     TimeDaemons,
+    TokenExchange,
+    TokenService,
     time_daemons,
 )
 from regdoctor.checks.clock import probe
@@ -59,7 +61,7 @@ def answer(date: str | None, *, seconds: float = 0.1, **changes: Any) -> Answer:
 def read(*answers: Answer, **changes: Any) -> tuple[DateReading, ...]:
     """The readings of one look at the registry, whose last answer is the last given one."""
     ping = Ping(answer=answers[-1], trusted=True, redirects=answers[:-1], **changes)
-    return probe.read_dates(Each({REGISTRY: ping})).readings
+    return probe.read_dates(Each({REGISTRY: ping}), None, None).readings
 
 
 class TestDates:
@@ -113,7 +115,26 @@ class TestDates:
 
     def test_a_registry_that_was_not_reached_is_the_reason(self) -> None:
         with pytest.raises(NotApplicable, match="nothing listens"):
-            probe.read_dates(Each({}, {REGISTRY: "nothing listens on reg.test:443"}))
+            probe.read_dates(Each({}, {REGISTRY: "nothing listens on reg.test:443"}), None, None)
+
+    def test_the_token_server_is_a_further_witness(self) -> None:
+        ping = Ping(answer=answer("Mon, 23 Nov 2026 12:00:00 GMT"), trusted=True)
+        token_server = Endpoint(
+            role=Role.TOKEN_SERVER, scheme="https", host="auth.test", port=443, path="/token"
+        )
+        exchange = TokenExchange(
+            url="https://auth.test/token",
+            method="GET",
+            account=None,
+            credential_sent=False,
+            asked=(),
+            request_bytes=100,
+            answer=answer("Mon, 23 Nov 2026 13:00:00 GMT", url="https://auth.test/token"),
+        )
+        service = TokenService(endpoints=(token_server,), realm="https://auth.test/token")
+        readings = probe.read_dates(Each({REGISTRY: ping}), service, exchange).readings
+        assert [each.endpoint for each in readings] == [REGISTRY, token_server]
+        assert readings[1].offset == pytest.approx(3600, abs=1)
 
 
 class _Context:
