@@ -22,7 +22,6 @@ pull it may as well be that there is no such repository. Pure.
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 
 from regdoctor.api import (
@@ -83,6 +82,8 @@ class Lack:
     certainty: Certainty
     evidence: tuple[str, ...]
     fix: tuple[str, ...] = ()
+    unless: str | None = None
+    """What would be answered in the same way, where the registry hides which it is."""
 
 
 def anonymous_refused(
@@ -431,24 +432,26 @@ def _denied_with_password(repository: str, credentials: Credentials, refusal: Re
 def _hidden(
     repository: str, login: str, exchange: TokenExchange, seen: str, evidence: tuple[str, ...]
 ) -> Lack:
+    """Nothing is granted, and nothing shows whether the repository exists.
+
+    An account that is logged in lacks the right, whatever else may be wrong; a stranger cannot know even that.
+    """
     if exchange.credential_sent:
-        meaning = (
-            f"Either there is no repository {repository}, or {wording.account(exchange)} may not see it: the "
-            "registry answers the same to both."
+        account = wording.account(exchange)
+        return Lack(
+            code="auth/scope-denied",
+            detail=f"{seen} The login of {account} is accepted, and its token grants nothing on {repository}.",
+            certainty=Certainty.LIKELY,
+            evidence=evidence,
+            unless=f"If there is no repository {repository} at all, {account} is answered just the same.",
         )
-        fix: tuple[str, ...] = ()
-    else:
-        meaning = (
-            f"No login was sent, for none is stored. Either there is no repository {repository}, or it is "
-            "private: the registry answers the same to both, and logging in would tell."
-        )
-        fix = (f"log in, which also decides between the two: docker login {shlex.quote(login)}",)
     return Lack(
         code="auth/existence-hidden",
-        detail=f"{seen} {meaning}",
-        certainty=Certainty.PROVEN,
+        detail=f"{seen} No login was sent, for none is stored. Either there is no repository {repository}, or it "
+        "is private: the registry answers the same to both, and logging in would tell.",
+        certainty=Certainty.POSSIBLE,
         evidence=evidence,
-        fix=fix,
+        fix=(f"log in, which also decides between the two: docker login {login}",),
     )
 
 

@@ -861,11 +861,12 @@ def rights(
     )
 
 
-def test_an_account_that_gets_nothing_may_have_the_name_wrong() -> None:
+def test_an_account_that_gets_nothing_lacks_the_right_or_has_the_name_wrong() -> None:
     told = refusal("insufficient_scope")
-    found = one(rights(told, exchange(account="alice", granted=())))
-    assert found.code == "auth/existence-hidden"
-    assert "alice" in found.detail
+    denied_, hidden = rights(told, exchange(account="alice", granted=()))
+    assert (denied_.code, denied_.certainty) == ("auth/scope-denied", Certainty.LIKELY)
+    assert (hidden.code, hidden.certainty) == ("auth/existence-hidden", Certainty.POSSIBLE)
+    assert "alice" in denied_.detail
 
 
 def test_strangers_who_get_nothing_may_have_the_name_wrong() -> None:
@@ -920,7 +921,7 @@ def test_a_refusal_that_names_the_right(message: str) -> None:
 
 def test_a_token_server_that_refuses_the_scope() -> None:
     plain = denied("requested access to the resource is denied")
-    assert codes(rights(None, exchange(403, plain, account="alice"))) == ["auth/existence-hidden"]
+    assert codes(rights(None, exchange(403, plain, account="alice")))[0] == "auth/scope-denied"
     assert codes(rights(None, exchange(403, plain), credentials=NO_CREDENTIALS)) == ["auth/existence-hidden"]
     assert codes(rights(None, exchange(403, plain, account="alice"), settings=WRITE)) == ["auth/scope-denied"]
     spoken = denied("installation not allowed to Write organization package")
