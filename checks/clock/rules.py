@@ -106,8 +106,8 @@ def _others(dates: DateReadings, own: DateReading) -> tuple[DateReading, ...]:
 
 
 def _span(seconds: float) -> str:
-    """``2 h 5 min``: two units, rounded."""
-    rest = round(abs(seconds))
+    """``2 h 5 min``: two units, rounded; beyond ten minutes nobody counts seconds."""
+    rest = round(abs(seconds)) if abs(seconds) < 600 else 60 * round(abs(seconds) / 60)
     words = []
     for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         count, rest = divmod(rest, size)
@@ -239,11 +239,12 @@ def clocks_differ(
 
 
 def _registry_means(own: DateReading) -> str:
-    return (
-        "It refuses good tokens and signs its requests to object storage with a wrong time. "
-        f"{own.producer.name or 'Whoever answers there'} wrote the header: look at the clock of its machine "
-        "first, then at that of the registry behind it."
+    whose = (
+        f"{own.producer.name} wrote the header: look at the clock of its machine first, then at the registry's."
+        if own.producer.name is not None
+        else "A reverse proxy before the registry may have written the header with a clock of its own."
     )
+    return f"It refuses good tokens and signs its requests to object storage with a wrong time. {whose}"
 
 
 def _decides(own: DateReading) -> str:

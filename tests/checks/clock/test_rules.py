@@ -149,7 +149,14 @@ class TestAgreement:
 
 class TestThisHostIsWrong:
     @pytest.mark.parametrize(
-        ("offset", "words"), [(HOUR, "1 h behind"), (-2 * HOUR - 300, "2 h 5 min ahead")]
+        ("offset", "words"),
+        [
+            (HOUR, "1 h behind"),
+            (-2 * HOUR - 300, "2 h 5 min ahead"),
+            (HOUR - 1, "1 h behind"),
+            (95, "1 min 35 s behind"),
+            (10 * 365 * 24 * HOUR, "3650 d behind"),
+        ],
     )
     def test_registry_and_ntp_agree_so_it_is_proven(self, offset: float, words: str) -> None:
         draft = single(judge((date(offset),), (ntp(offset),)))
