@@ -26,11 +26,13 @@ from regdoctor.host import (
     time_daemons,
     token_settings,
     trust,
+    upstream_settings,
 )
 from regdoctor.model import Certainty, Severity
 from regdoctor.net import (
     dns,
     failures,
+    login,
     ntp,
     resolver_files,
     segments,
@@ -42,10 +44,11 @@ from regdoctor.net import (
 )
 from regdoctor.net.http import Response
 from regdoctor.oci import challenge as challenges
+from regdoctor.oci import config_secrets, errors, near
 from regdoctor.oci import digest as digests
-from regdoctor.oci import errors, near
 from regdoctor.oci import manifest as manifests
 from regdoctor.oci import platform as platforms
+from regdoctor.oci import quota as quotas
 from regdoctor.oci import scope as scopes
 from regdoctor.oci import token as tokens
 from regdoctor.oci import token_request as token_requests
@@ -83,6 +86,7 @@ __all__ = [
     "certificates",
     "challenges",
     "config_file",
+    "config_secrets",
     "digests",
     "disk",
     "dns",
@@ -91,6 +95,7 @@ __all__ = [
     "facts",
     "failures",
     "finding",
+    "login",
     "manifests",
     "near",
     "ntp",
@@ -99,6 +104,7 @@ __all__ = [
     "probe",
     "processes",
     "proxies",
+    "quotas",
     "registry_process",
     "resolver_files",
     "rule",
@@ -114,6 +120,7 @@ __all__ = [
     "tokens",
     "trust",
     "tunnel",
+    "upstream_settings",
     "verification",
 ]
 __all__ += _facts  # noqa: PLE0605

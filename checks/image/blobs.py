@@ -1,0 +1,284 @@
+"""Asks for blobs as clients do: HEAD first, the first byte where HEAD is not conclusive, redirects to the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from regdoctor.api import (
+    Answer,
+    BlobLook,
+    Context,
+    Descriptor,
+    Download,
+    Endpoint,
+    Failure,
+    PullAuthorization,
+    Response,
+    SuspectedSecret,
+    Target,
+    config_secrets,
+    digests,
+)
+
+MAX_HOPS = 5
+REDIRECTS = (301, 302, 303, 307, 308)
+FIRST_BYTE = (("Range", "bytes=0-0"),)
+RESERVE = 1.0
+"""Seconds before the run's deadline at which downloads stop, so that what was seen is still told."""
+TOLD_EVERY = 0.5
+"""Seconds between two words of progress."""
+
+
+@dataclass(frozen=True)
+class Trail:
+    """Where one request led: the registry's own answer, the origins of redirects, and what came at the end."""
+
+    first: Response | Failure
+    last: Response | Failure
+    redirects: tuple[str, ...] = ()
+
+    @property
+    def final(self) -> Answer | None:
+        """The answer at the end."""
+        return self.last.answer if isinstance(self.last, Response) else None
+
+
+class BlobAsker:
+    """Asks for the blobs of one image."""
+
+    def __init__(
+        self, target: Target, endpoint: Endpoint, authorization: PullAuthorization, context: Context
+    ) -> None:
+        self._base = f"{endpoint.url}/v2/{target.repository}/blobs/"
+        self._proxy = endpoint.proxy
+        self._authorization = authorization.header
+        self._context = context
+
+    def look(self, descriptor: Descriptor, role: str, manifest: str) -> BlobLook:
+        """Reads a config, and asks whether a layer is there and how long it is."""
+        url = self._base + descriptor.digest
+        if role == "config":
+            return self._read_config(url, descriptor, manifest)
+        trail = self._follow("HEAD", url)
+        head = None
+        length = _length(trail.final)
+        if _is_inconclusive(trail.final, length, descriptor.size):
+            head, trail = trail.final, self._follow("GET", url, headers=FIRST_BYTE, body_limit=1)
+            length = _total(trail.final)
+        return _blob(trail, descriptor, role, manifest, head=head, length=length)
+
+    def _read_config(self, url: str, descriptor: Descriptor, manifest: str) -> BlobLook:
+        trail = self._follow("GET", url, body_limit=config_secrets.MAX_CONFIG)
+        digest = platform = None
+        secrets: tuple[SuspectedSecret, ...] = ()
+        answer = trail.final
+        if isinstance(trail.last, Response) and answer is not None and answer.status == 200:
+            body = trail.last.body
+            suspects = config_secrets.find_secrets(body)
+            for each in suspects:
+                self._context.conceal(each.value)
+            secrets = tuple(
+                SuspectedSecret(place=each.place, name=each.name, kind=each.kind) for each in suspects
+            )
+            if answer.body_complete:
+                digest = _digest_of(body, descriptor.digest)
+                platform = config_platform(body)
+        return _blob(
+            trail,
+            descriptor,
+            "config",
+            manifest,
+            length=_length(answer),
+            digest_seen=digest,
+            platform=platform,
+            secrets=secrets,
+        )
+
+    def download(self, descriptor: Descriptor, label: str) -> Download | None:
+        """Reads a blob to its end without keeping it; None where there is no time for that."""
+        bound = self._context.deadline.remaining() - RESERVE
+        if bound <= 0:
+            return None
+        counter = _Counter(descriptor, lambda text: self._context.progress(f"{label}, {text}"))
+        started = time.monotonic()
+        trail = self._follow("GET", self._base + descriptor.digest, on_chunk=counter, seconds=bound)
+        taken = time.monotonic() - started
+        answer = trail.final
+        whole = answer is not None and answer.body_complete
+        if not whole and taken >= bound - 0.05:
+            return None
+        return Download(
+            answer=answer,
+            failure=trail.last if isinstance(trail.last, Failure) else None,
+            size=counter.size,
+            digest=counter.digest if whole and answer is not None and answer.status == 200 else None,
+            seconds=taken,
+        )
+
+    def _follow(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        body_limit: int = 64 * 1024,
+        on_chunk: Callable[[bytes], None] | None = None,
+        seconds: float | None = None,
+    ) -> Trail:
+        """Sends a request and follows redirects.
+
+        Clients never take the registry's credentials to another host (Go net/http, RFC 9110 section 15.4).
+        """
+        origin, authorization, proxy = origin_of(url), self._authorization, self._proxy
+        redirects: list[str] = []
+        first: Response | Failure | None = None
+        while True:
+            got = self._context.http.request(
+                method,
+                url,
+                headers=headers,
+                authorization=authorization,
+                proxy=proxy,
+                body_limit=body_limit,
+                on_chunk=on_chunk,
+                seconds=seconds,
+            )
+            first = first or got
+            if isinstance(got, Failure) or got.answer.status not in REDIRECTS or got.location is None:
+                break
+            where = urljoin(url, got.location)
+            next_origin = origin_of(where)
+            if len(redirects) >= MAX_HOPS or next_origin is None:
+                break
+            if next_origin != origin:
+                authorization = None
+            url, origin = where, next_origin
+            proxy = self._context.find_proxy(origin)
+            redirects.append(origin)
+        return Trail(first, got, tuple(redirects))
+
+
+class _Counter:
+    """Counts and digests the pieces of a body."""
+
+    def __init__(self, descriptor: Descriptor, tell: Callable[[str], None]) -> None:
+        algorithm = digests.parse_digest(descriptor.digest).algorithm
+        self._algorithm = algorithm
+        self._hash = hashlib.new(algorithm)
+        self._whole = descriptor.size
+        self._tell = tell
+        self._told = 0.0
+        self.size = 0
+
+    def __call__(self, chunk: bytes) -> None:
+        self._hash.update(chunk)
+        self.size += len(chunk)
+        now = time.monotonic()
+        if now - self._told >= TOLD_EVERY:
+            self._told = now
+            self._tell(f"{self.size / 1e6:.1f} of {self._whole / 1e6:.1f} MB")
+
+    @property
+    def digest(self) -> str:
+        """Of all that has come."""
+        return f"{self._algorithm}:{self._hash.hexdigest()}"
+
+
+def _blob(
+    trail: Trail,
+    descriptor: Descriptor,
+    role: str,
+    manifest: str,
+    *,
+    head: Answer | None = None,
+    length: int | None = None,
+    digest_seen: str | None = None,
+    platform: str | None = None,
+    secrets: tuple[SuspectedSecret, ...] = (),
+) -> BlobLook:
+    first, last = trail.first, trail.last
+    moved = bool(trail.redirects)
+    return BlobLook(
+        descriptor=descriptor,
+        role=role,
+        manifest=manifest,
+        answer=first.answer if isinstance(first, Response) else None,
+        failure=first if isinstance(first, Failure) else None,
+        redirect=trail.redirects[-1] if moved else None,
+        redirects=trail.redirects,
+        followed=trail.final if moved else None,
+        followed_failure=last if moved and isinstance(last, Failure) else None,
+        head=head,
+        length=length,
+        digest_seen=digest_seen,
+        platform=platform,
+        secrets=secrets,
+    )
+
+
+def _is_inconclusive(answer: Answer | None, length: int | None, size: int) -> bool:
+    """Whether the answer to HEAD leaves open if the blob is there.
+
+    Catch-all pages answer 200 to anything, some servers give no length or 0, some hops refuse HEAD, and a
+    URL that is signed for GET refuses it too. A limit on requests is none of these.
+    """
+    if answer is None or answer.status in (401, 429):
+        return False
+    return answer.status != 200 or length != size
+
+
+def _length(answer: Answer | None) -> int | None:
+    """The ``Content-Length`` of an answer with content."""
+    if answer is None or answer.status != 200:
+        return None
+    return _number(answer.header("content-length"))
+
+
+def _total(answer: Answer | None) -> int | None:
+    """How long the whole is, by the answer to a request for its first byte (RFC 9110 section 14.4)."""
+    if answer is None or answer.status not in (200, 206, 416):
+        return None
+    if answer.status == 200:
+        return _length(answer)
+    return _number((answer.header("content-range") or "").rpartition("/")[2])
+
+
+def _number(text: str | None) -> int | None:
+    text = (text or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def _digest_of(body: bytes, wanted: str) -> str | None:
+    algorithm = digests.parse_digest(wanted).algorithm
+    return digests.digest_of(body, algorithm) if algorithm in digests.HEX_LENGTHS else None
+
+
+def origin_of(url: str) -> str | None:
+    """``scheme://host:port`` of an http or https URL, the port spelt out; None where it is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{port}"
+
+
+def config_platform(body: bytes) -> str | None:
+    """``os/architecture[/variant]`` of an image config (OCI image-spec, config.md), or None."""
+    try:
+        config = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    parts = (
+        [config.get(name) for name in ("os", "architecture", "variant")] if isinstance(config, dict) else []
+    )
+    named = [part for part in parts if isinstance(part, str) and part]
+    return "/".join(named) if len(named) >= 2 else None

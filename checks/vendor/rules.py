@@ -1,0 +1,33 @@
+"""What a product says about its own parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regdoctor.api import ComponentHealth, Draft, Endpoint, Role, Vendor, finding, rule
+
+_NEXT_STEPS: dict[Vendor, tuple[str, ...]] = {
+    Vendor.GITEA: (
+        "look at the log of Gitea or Forgejo around the time, and at the database or cache named above",
+    ),
+}
+
+
+@rule("vendor/component-unhealthy")
+def component_unhealthy(endpoint: Endpoint, found: ComponentHealth) -> Iterator[Draft]:
+    """A part of the product is down, as the product's own health page says."""
+    ill = [each for each in found.components if not each.healthy]
+    if endpoint.role is not Role.REGISTRY or not ill:
+        return
+    said = "; ".join(f"{each.name}{f' ({each.message})' if each.message else ''}" for each in ill)
+    well = len(found.components) - len(ill)
+    others = f"; its {well} other parts are healthy" if well else ""
+    yield finding(
+        "vendor/component-unhealthy",
+        f"{found.product} says at {found.url} ({found.answer.status}) that these of its parts are not "
+        "healthy: "
+        ""
+        f"{said}{others}. Logins, pulls or pushes that need them fail, whatever the registry itself answers.",
+        fix=_NEXT_STEPS.get(found.product, ()),
+        evidence=(found.answer.exchange,),
+    )
