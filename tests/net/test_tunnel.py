@@ -102,3 +102,77 @@ def test_a_dead_proxy_is_unreachable() -> None:
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.PROXY_UNREACHABLE
     assert "secret" not in repr(failure)
+
+
+class SocksProxy:
+    """Speaks SOCKS 5 as told, then says hello in the tunnel."""
+
+    def __init__(self, *, reply: int = 0, login: tuple[bytes, bytes] | None = None) -> None:
+        self.reply = reply
+        self.login = login
+        self.wanted = b""
+
+    def __call__(self, connection: socket.socket, _stopped: threading.Event) -> None:
+        version, count = connection.recv(2)
+        methods = connection.recv(count)
+        assert version == 5
+        method = 0 if self.login is None else 2
+        if method not in methods:
+            connection.sendall(b"\x05\xff")
+            return
+        connection.sendall(bytes([5, method]))
+        if self.login is not None:
+            name = connection.recv(connection.recv(2)[1])
+            password = connection.recv(connection.recv(1)[0])
+            connection.sendall(b"\x01\x00" if (name, password) == self.login else b"\x01\x01")
+        self.wanted = connection.recv(1024)
+        connection.sendall(bytes([5, self.reply, 0, 1]) + b"\x7f\x00\x00\x01\x12\x34")
+        connection.sendall(b"hello")
+        connection.recv(1)
+
+
+def open_through_socks(port: int, userinfo: str = "", host: str = "reg.test") -> socket.socket | Failure:
+    return through_proxy(Secret(f"socks5://{userinfo}127.0.0.1:{port}"), host, 5000, no_tls)(2.0)
+
+
+@pytest.mark.parametrize("login", [None, (b"me", b"p@ss")])
+def test_socks_leads_to_the_host_by_its_name(login: tuple[bytes, bytes] | None) -> None:
+    proxy = SocksProxy(login=login)
+    with raw_server(proxy) as port:
+        tunnel = open_through_socks(port, "me:p%40ss@" if login else "")
+
+        assert isinstance(tunnel, socket.socket)
+        with tunnel:
+            assert tunnel.recv(100) == b"hello"
+    assert proxy.wanted == b"\x05\x01\x00\x03\x08reg.test\x13\x88"
+
+
+def test_socks_takes_addresses_as_they_are() -> None:
+    proxy = SocksProxy()
+    with raw_server(proxy) as port:
+        tunnel = open_through_socks(port, host="2001:db8::1")
+        assert isinstance(tunnel, socket.socket)
+        tunnel.close()
+
+    assert (
+        proxy.wanted == b"\x05\x01\x00\x04" + socket.inet_pton(socket.AF_INET6, "2001:db8::1") + b"\x13\x88"
+    )
+
+
+@pytest.mark.parametrize(("reply", "words"), [(2, "not allowed"), (4, "host unreachable"), (99, "reply 99")])
+def test_a_refusal_of_socks_is_put_into_words(reply: int, words: str) -> None:
+    with raw_server(SocksProxy(reply=reply)) as port:
+        failure = open_through_socks(port)
+
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.PROXY_REFUSED
+    assert words in failure.message
+
+
+@pytest.mark.parametrize("userinfo", ["", "me:wrong@"])
+def test_a_login_that_socks_wants_is_told(userinfo: str) -> None:
+    with raw_server(SocksProxy(login=(b"me", b"p@ss"))) as port:
+        failure = open_through_socks(port, userinfo)
+
+    assert isinstance(failure, Failure)
+    assert "407" in failure.message

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from regdoctor.context import Deadline, Trace
     from regdoctor.net.dns import Resolver
     from regdoctor.net.failures import Step
+    from regdoctor.net.tunnel import ForwardProxy
     from regdoctor.options import Options
     from regdoctor.secret import Secret
 
@@ -59,8 +60,8 @@ class Response(msgspec.Struct, frozen=True):
     """The ``Location`` header, unredacted: it may carry a signature that the next request needs."""
 
 
-class NameNotResolved(OSError):  # noqa: N818 - as the finding says it
-    """The host's name has no address; ``failure`` says why."""
+class NotConnected(OSError):  # noqa: N818 - a state, not an error
+    """There is no way to the host: its name has no address, or the proxy opens none; ``failure`` says why."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -232,24 +233,30 @@ class Client:
             pool = None if fresh else pools.get(key)
         if pool is not None:
             return pool
-        backend = _Backend(address, shared_resolver(self._shared, self._lock, self._options.resolvers))
+        resolver = shared_resolver(self._shared, self._lock, self._options.resolvers)
         context = (
             self._tls_context(parts.hostname or "", origin, verify=verify)
             if parts.scheme == "https"
             else None
         )
-        if proxy is None:
-            pool = httpcore.ConnectionPool(
-                ssl_context=context, max_connections=8, keepalive_expiry=30.0, network_backend=backend
-            )
-        else:
+        way = self._way(proxy, url) if proxy is not None else None
+        absolute = way is not None and parts.scheme == "http" and not way.is_socks
+        settings = (
+            self._tls_context(way.host, way.address, verify=True) if way and way.scheme == "https" else None
+        )
+        backend = _Backend(address, resolver, way, settings, tunnels=not absolute)
+        if way is not None and absolute:
+            # The backend itself speaks TLS with an https proxy.
             pool = httpcore.HTTPProxy(
-                without_userinfo(proxy),
-                proxy_auth=self._proxy_userinfo(proxy, url),
+                f"http://{way.address}",
+                proxy_auth=way.userinfo,
                 proxy_headers=[("User-Agent", USER_AGENT)],
-                ssl_context=context,
                 max_connections=8,
                 network_backend=backend,
+            )
+        else:
+            pool = httpcore.ConnectionPool(
+                ssl_context=context, max_connections=8, keepalive_expiry=30.0, network_backend=backend
             )
         if not fresh:
             with self._lock:
@@ -273,17 +280,17 @@ class Client:
             lock=self._lock,
         )
 
-    def _proxy_userinfo(self, proxy: str, url: str) -> tuple[str, str] | None:
-        """User and password for the proxy, from where the proxy itself came: facts carry none."""
-        from urllib.parse import unquote
+    def _way(self, proxy: str, url: str) -> ForwardProxy:
+        """The proxy with user name and password, from where the proxy itself came: facts carry none."""
+        from regdoctor.net.tunnel import ForwardProxy, configured_proxy
+        from regdoctor.secret import Secret
 
-        from regdoctor.host.proxies import proxy_for
-
-        configured = self._options.proxy or proxy_for(url, self._environment).proxy_url
-        parts = urlsplit(configured or proxy)
-        if parts.username is None or parts.hostname != urlsplit(proxy).hostname:
-            return None
-        return unquote(parts.username), unquote(parts.password or "")
+        way = ForwardProxy(Secret(proxy))
+        configured = configured_proxy(url, self._options, self._environment)
+        full = ForwardProxy(configured) if configured is not None else way
+        for secret in full.secrets:
+            self._conceal(secret)
+        return full if full.shown == way.shown else way
 
     def _answered(
         self,
@@ -351,7 +358,7 @@ class Client:
         where = urlsplit(url).netloc.rpartition("@")[2]
         failure = (
             error.failure
-            if isinstance(error, NameNotResolved)
+            if isinstance(error, NotConnected)
             else failure_of(error, step=timer.step(), where=where)
         )
         self._trace.end(
@@ -591,11 +598,21 @@ def _backend_types() -> tuple[type, type]:
             return self._inner.get_extra_info(info)
 
     class Backend(httpcore.NetworkBackend):
-        """Resolves with a bound, and tries the addresses of a name as Go's dialer does."""
+        """Resolves with a bound, and tries the addresses of a name as Go's dialer does; goes through proxies."""
 
-        def __init__(self, address: str | None, resolver: Resolver) -> None:
+        def __init__(
+            self,
+            address: str | None,
+            resolver: Resolver,
+            way: ForwardProxy | None,
+            settings: ssl.SSLContext | None,
+            tunnels: bool,
+        ) -> None:
             self._address = address
             self._resolver = resolver
+            self._way = way
+            self._settings = settings
+            self._tunnels = tunnels
             self._inner = httpcore.SyncBackend()
 
         def connect_tcp(
@@ -606,6 +623,37 @@ def _backend_types() -> tuple[type, type]:
             local_address: str | None = None,
             socket_options: Iterable[Any] | None = None,
         ) -> httpcore.NetworkStream:
+            del local_address, socket_options
+            if self._way is None:
+                return self._dial(host, port, timeout)
+            return self._go_through(self._way, host, port, timeout)
+
+        def _go_through(
+            self, way: ForwardProxy, host: str, port: int, timeout: float | None
+        ) -> httpcore.NetworkStream:
+            """A connection to the proxy, or by its help to the host. Every failure is the proxy's."""
+            from regdoctor.net import tunnel
+
+            try:
+                stream = self._dial(way.host, way.port, timeout)
+            except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
+                raise NotConnected(tunnel.not_reached(way, host, port, error)) from error
+            try:
+                left = _bounded(timeout) or 5.0
+                if self._settings is not None:
+                    stream = stream.start_tls(self._settings, way.host, left)
+                if not self._tunnels:
+                    return stream
+                answer = way.ask(stream, host, port, time.monotonic() + left)
+            except (httpcore.NetworkError, httpcore.TimeoutException, OSError, ValueError) as error:
+                stream.close()
+                raise NotConnected(tunnel.no_tunnel(way, host, port, error)) from error
+            if not answer.opened:
+                stream.close()
+                raise NotConnected(tunnel.refused(way, host, port, answer))
+            return stream
+
+        def _dial(self, host: str, port: int, timeout: float | None) -> httpcore.NetworkStream:
             bound = _bounded(timeout) or 5.0
             end = time.monotonic() + bound
             addresses: tuple[str, ...] = (self._address,) if self._address else ()
@@ -618,23 +666,33 @@ def _backend_types() -> tuple[type, type]:
                 end += spent
                 _extend(spent)
                 if resolution.failure is not None:
-                    raise NameNotResolved(resolution.failure)
+                    raise NotConnected(resolution.failure)
                 addresses = resolution.addresses
             if len(addresses) == 1:
                 left = max(0.001, end - time.monotonic())
-                return Stream(
-                    self._inner.connect_tcp(addresses[0], port, left, local_address, socket_options)
-                )
+                return Stream(self._inner.connect_tcp(addresses[0], port, left))
             return Stream(_first_connected(self._inner, addresses, port, end))
 
     return Backend, Stream
 
 
 def _Backend(  # noqa: N802 - stands for the class made on demand
-    address: str | None, resolver: Resolver
+    address: str | None,
+    resolver: Resolver,
+    way: ForwardProxy | None,
+    settings: ssl.SSLContext | None,
+    *,
+    tunnels: bool,
 ) -> httpcore.NetworkBackend:
+    """The backend.
+
+    :param address: connected to instead of what the name resolves to; no matter through a proxy.
+    :param way: the proxy that everything goes through.
+    :param settings: for TLS with the proxy itself.
+    :param tunnels: whether the proxy is asked to connect; otherwise it is spoken to itself.
+    """
     backend, _stream = _backend_types()
-    made: httpcore.NetworkBackend = backend(address, resolver)
+    made: httpcore.NetworkBackend = backend(address, resolver, way, settings, tunnels)
     return made
 
 
