@@ -56,7 +56,7 @@ class Network:
         host: str,
         behaviour: DnsBehaviour | None = None,
         *,
-        respond: Callable[[bytes, str], bytes] | None = None,
+        respond: Callable[[bytes, str], bytes | None] | None = None,
         address: str = REGISTRY,
     ) -> DnsServer:
         """Start a nameserver that misbehaves as dnsmasq cannot."""
@@ -372,6 +372,23 @@ class TestNameserverDegraded:
         result = network.check(FIRST, SECOND, arguments=["--timeout", "1"], more="options timeout:2\n")
 
         assert_single_root_cause(result, "dns/nameserver-degraded")
+
+    def test_one_that_loses_every_other_question(self, network: Network) -> None:
+        seen: set[bytes] = set()
+
+        def respond(query: bytes, _transport: str) -> bytes | None:
+            if query not in seen:
+                seen.add(query)
+                return None
+            return reply_to(query, REGISTRY)
+
+        network.faulty(FIRST, respond=respond)
+
+        found = assert_single_root_cause(
+            network.check(FIRST, more="options timeout:2\n"), "dns/nameserver-degraded"
+        )
+
+        assert found["severity"] == "warning"
 
     def test_a_slow_one(self, network: Network) -> None:
         network.faulty(FIRST, DnsBehaviour(delay=2.2))

@@ -180,14 +180,15 @@ def is_local_name(host: str) -> bool:
 
 
 def _time_to_reach_a_live_nameserver() -> float:
-    """Seconds that the stub resolver may still need to get past dead nameservers; 0 where all are dead.
+    """Seconds that the stub resolver may still need to come to a nameserver that answers; 0 where none does.
 
-    glibc and Go wait ``timeout`` seconds for each nameserver before the next (resolv.conf(5)).
+    glibc and Go wait ``timeout`` seconds for each nameserver before the next, and before they ask the first
+    one again (resolv.conf(5)).
     """
     configuration, _problem = resolver_files.read_resolv_conf()
     for position, nameserver in enumerate(configuration.nameservers):
-        if position and _is_alive(nameserver):
-            return configuration.timeout * position + 0.5
+        if _is_alive(nameserver):
+            return configuration.timeout * max(1, position) + 0.5
     return 0.0
 
 
