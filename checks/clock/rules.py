@@ -232,7 +232,7 @@ def clocks_differ(
     seen = [f"{_now(moment)}: it is {_how(own.offset)}, by {_date_said(own)}."]
     yield finding(
         "clock/client-skew",
-        " ".join([*seen, *against_host, *against_registry, _MEANS, _decides(own)]),
+        " ".join([*seen, *against_host, *against_registry, _MEANS, *_own_servers(asked), _decides(own)]),
         certainty=Certainty.LIKELY,
         evidence=(own.exchange,),
     )
@@ -252,6 +252,13 @@ def _decides(own: DateReading) -> str:
         "An NTP server decides which of the two clocks is wrong (--ntp-server HOST); "
         f"it could be that of {own.host}."
     )
+
+
+def _own_servers(asked: NtpReadings | SpareNtpReadings | None) -> Iterator[str]:
+    """Says why an NTP server on this host does not decide."""
+    for each in asked.readings if asked is not None else ():
+        if each.local and each.synchronised:
+            yield f"The NTP server {each.server} runs on this host and has the same clock."
 
 
 def _clues(

@@ -69,6 +69,10 @@ def look(config: ConfigFile | None, context: Context) -> DiskUsage:
 
     def gather() -> DiskUsage:
         places = [_storage_place(storage)] if storage is not None else []
+        if any(place.state is PlaceState.FORBIDDEN for place in places) and not own:
+            raise Blocked(
+                f"this user may not look at {places[0].path}; run it as root, or as the registry's user"
+            )
         places += _own_places(context) if own else []
         return DiskUsage(places=tuple(places), writer=_writer(storage))
 

@@ -246,6 +246,7 @@ class TestTheRegistryIsWrong:
     def test_an_ntp_server_on_this_host_cannot_vouch_for_this_hosts_clock(self) -> None:
         draft = single(judge((date(HOUR),), (ntp(0, local=True),)))
         assert (draft.code, draft.certainty) == ("clock/client-skew", Certainty.LIKELY)
+        assert "ntp.test:123 runs on this host and has the same clock" in draft.detail
 
     def test_an_ntp_server_that_does_not_trust_itself_decides_nothing(self) -> None:
         useless = ntp(0, synchronised=False, problem="not synchronised", stratum=16)
