@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from regdoctor.api import (
@@ -118,7 +119,16 @@ def syntax(config: ConfigFile, pings: Each[Ping]) -> Iterator[Draft]:
     yield finding(
         "config/syntax",
         " ".join([*seen, *_answers(pings)]),
+        reproduce=_start(config),
         evidence=(config.place(problem.line),),
+    )
+
+
+def _start(config: ConfigFile) -> str:
+    """A command that has the registry read the file and do nothing else."""
+    return (
+        f'docker run --rm -v "$(realpath {shlex.quote(config.path)})":/config.yml:ro registry:2 '
+        "garbage-collect --dry-run /config.yml 2>&1 | head -1"
     )
 
 
@@ -169,6 +179,7 @@ def version(config: ConfigFile) -> Iterator[Draft]:
     yield finding(
         "config/version",
         f"{seen} The registry reads nothing but version 0.1 and does not start.",
+        reproduce=_start(config),
         evidence=(config.place(entry.line if entry is not None else None),),
     )
 

@@ -111,6 +111,8 @@ class TestSyntax:
         assert "line 3, column 1: found character that cannot start any token" in draft.detail
         assert "A tab indents the line" in draft.detail
         assert draft.evidence == ("/etc/docker/registry/config.yml:3",)
+        assert draft.reproduce is not None
+        assert '"$(realpath /etc/docker/registry/config.yml)"' in draft.reproduce
 
     def test_nothing_else_is_said_of_a_file_that_does_not_parse(self) -> None:
         single(judge(config("storage: [\n")), "config/syntax")
