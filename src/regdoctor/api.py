@@ -20,6 +20,7 @@ from regdoctor.host import (
     config_file,
     disk,
     docker_config,
+    file_kinds,
     processes,
     proxies,
     registry_process,
@@ -40,9 +41,10 @@ from regdoctor.net import (
     tls,
     token_server,
     tunnel,
+    uploads,
     verification,
 )
-from regdoctor.net.http import Response
+from regdoctor.net.http import Response, pause_sending
 from regdoctor.oci import challenge as challenges
 from regdoctor.oci import config_secrets, errors, near
 from regdoctor.oci import digest as digests
@@ -50,6 +52,7 @@ from regdoctor.oci import manifest as manifests
 from regdoctor.oci import platform as platforms
 from regdoctor.oci import quota as quotas
 from regdoctor.oci import scope as scopes
+from regdoctor.oci import tiny_image as tiny_images
 from regdoctor.oci import token as tokens
 from regdoctor.oci import token_request as token_requests
 from regdoctor.oci.challenge import Challenge
@@ -57,6 +60,7 @@ from regdoctor.oci.manifest import Descriptor
 from regdoctor.oci.reference import InvalidReference, Reference, Target
 from regdoctor.oci.scope import Scope
 from regdoctor.oci.token import TokenClaims
+from regdoctor.oci.upload import Location
 from regdoctor.options import Options, Profile
 from regdoctor.parallel import side_by_side
 from regdoctor.secret import Secret
@@ -73,6 +77,7 @@ __all__ = [
     "Draft",
     "Each",
     "InvalidReference",
+    "Location",
     "NotApplicable",
     "Options",
     "Profile",
@@ -94,12 +99,14 @@ __all__ = [
     "errors",
     "facts",
     "failures",
+    "file_kinds",
     "finding",
     "login",
     "manifests",
     "near",
     "ntp",
     "oci",
+    "pause_sending",
     "platforms",
     "probe",
     "processes",
@@ -113,6 +120,7 @@ __all__ = [
     "side_by_side",
     "tcp",
     "time_daemons",
+    "tiny_images",
     "tls",
     "token_requests",
     "token_server",
@@ -120,6 +128,7 @@ __all__ = [
     "tokens",
     "trust",
     "tunnel",
+    "uploads",
     "upstream_settings",
     "verification",
 ]

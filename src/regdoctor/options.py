@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from regdoctor.facts.base import FileKind
 from regdoctor.secret import Secret
 
 
@@ -23,6 +24,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The options of ``check``; the names are those of the command line.
 
     ``timeout`` and ``deadline`` are seconds. ``resolvers`` and ``ntp_servers`` are ``ADDR[:PORT]`` texts.
+
+    ``lint`` sets the one option that names its file, ``lint`` to the file's kind, and ``beside`` to the other
+    files of this kind that are judged in the same run. ``htpasswd``, ``containerd_config`` and
+    ``buildkit_config`` are set by it alone: ``check`` finds these files where the configuration says, or where
+    they lie by default.
     """
 
     push: bool = False
@@ -50,6 +56,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     registries_conf: Path | None = None
     policy: Path | None = None
     pull_secret: Path | None = None
+    htpasswd: Path | None = None
+    containerd_config: Path | None = None
+    buildkit_config: Path | None = None
+    lint: FileKind | None = None
+    beside: tuple[Path, ...] = ()
     registry_version: str | None = None
     env_file: Path | None = None
     only: tuple[str, ...] = ()

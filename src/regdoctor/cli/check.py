@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from regdoctor.cli import exit_codes
-from regdoctor.cli.errors import Failure, Misuse, say
+from regdoctor.cli import exit_codes, reports
+from regdoctor.cli.errors import Misuse, say
 from regdoctor.cli.options import check_options, read_options
 from regdoctor.cli.parameters import SectionedCommand
 from regdoctor.cli.run_state import RunState, debug_option, pass_state
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from regdoctor.model import Report
     from regdoctor.oci.reference import Target
     from regdoctor.options import Options
-    from regdoctor.suppress import Suppression
 
 
 @click.command("check", cls=SectionedCommand, short_help="Diagnose registries and images; the main job.")
@@ -40,13 +38,12 @@ def command(state: RunState, /, targets: tuple[str, ...], **given: Any) -> int:
     state.secrets.add_environment(environment)
     options = read_options(given, state.secrets)
     parsed = _targets(targets, given["images"], environment, state)
-    plan = _plan(options)
-    suppressions = _suppressions(given["suppress"], plan)
+    plan = reports.make_plan(reports.load_checks(), options.only, options.skip)
+    set_aside = reports.suppressions(given["suppress"], plan.registry)
     if given["plan"]:
         return _show_plan(plan, parsed, options, given["format_"], environment, state)
-    formats = (given["format_"], *(name for name, _path in given["outputs"]))
-    found = _run(parsed, options, plan, environment, state, formats)
-    return _finish(found, suppressions, given, environment, state)
+    found = _run(parsed, options, plan, environment, state, reports.formats(given))
+    return reports.finish(found, set_aside, given, environment, state)
 
 
 def _targets(
@@ -81,7 +78,7 @@ def _images(path: Path, environment: Mapping[str, str], state: RunState) -> tupl
     if str(path) == "-":
         data, name = sys.stdin.buffer.read(images_file.LARGEST + 1), "standard input"
     else:
-        data, name = _read(path, images_file.LARGEST), str(path)
+        data, name = reports.read_bytes(path, images_file.LARGEST), str(path)
     try:
         images = images_file.read(data, name, environment)
     except images_file.ImagesFileError as error:
@@ -89,40 +86,6 @@ def _images(path: Path, environment: Mapping[str, str], state: RunState) -> tupl
     for note in images.left_out:
         say(f"regdoctor check: left out: {note}", state.secrets)
     return images.targets
-
-
-def _read(path: Path, largest: int) -> bytes:
-    """The file, and one byte more than allowed of a larger one."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(largest + 1)
-    except OSError as error:
-        raise Misuse(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _plan(options: Options) -> Plan:
-    from regdoctor.catalogue import CatalogueError
-    from regdoctor.engine.plan import UnknownCheck, make_plan
-    from regdoctor.engine.registry import load_checks
-    from regdoctor.signatures import DeclarationError
-
-    try:
-        return make_plan(load_checks(), options.only, options.skip)
-    except UnknownCheck as error:
-        raise Misuse(str(error)) from None
-    except (DeclarationError, CatalogueError) as error:
-        raise Failure(f"the checks cannot be loaded: {error}") from error
-
-
-def _suppressions(path: Path | None, plan: Plan) -> tuple[Suppression, ...]:
-    if path is None:
-        return ()
-    from regdoctor.suppress import LARGEST, SuppressionError, parse
-
-    try:
-        return parse(_read(path, LARGEST), str(path), plan.registry.catalogue)
-    except SuppressionError as error:
-        raise Misuse(f"--suppress: {error}") from None
 
 
 def _show_plan(
@@ -138,22 +101,9 @@ def _show_plan(
 
     if format_ not in plan_page.FORMATS:
         raise Misuse(f"--plan is shown as {' or '.join(plan_page.FORMATS)}, not as {format_}")
-    data = plan_page.render(plan, targets, options, environment, _home(environment), format_)
+    data = plan_page.render(plan, targets, options, environment, reports.home(environment), format_)
     write_standard_output(state.secrets.scrubber().scrub_bytes(data))
     return exit_codes.OK
-
-
-def _prepare(formats: Iterable[str]) -> None:
-    """Imports renderers ahead of time; what fails here fails again, and is reported, when they are used."""
-    from regdoctor.report.formats import prepare
-
-    for name in dict.fromkeys(formats):
-        with suppress(Exception):
-            prepare(name)
-
-
-def _home(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("HOME") or Path("~").expanduser())
 
 
 def _run(
@@ -173,42 +123,8 @@ def _run(
             options,
             plan,
             environment=environment,
-            home=_home(environment),
+            home=reports.home(environment),
             conceal=state.secrets.add,
             progress=progress,
-            meanwhile=lambda: _prepare(formats),
+            meanwhile=lambda: reports.prepare(formats),
         )
-
-
-def _finish(
-    found: Report,
-    suppressions: Sequence[Suppression],
-    given: Mapping[str, Any],
-    environment: Mapping[str, str],
-    state: RunState,
-) -> int:
-    """Sets findings aside, writes the reports, and gives the exit code."""
-    from regdoctor.cli.output import for_terminal, write_file, write_standard_output
-    from regdoctor.report.formats import renderer
-    from regdoctor.report.options import FailOn, RenderOptions
-    from regdoctor.report.scrub import scrubbed
-
-    if suppressions:
-        from regdoctor.suppress import apply, expired
-
-        for each in expired(found, suppressions):
-            say(
-                f"regdoctor check: {each.place}: {each.code} is suppressed until {each.until} only",
-                state.secrets,
-            )
-        found = apply(found, suppressions)
-    scrubber = state.secrets.scrubber()
-    found = scrubbed(found, scrubber.scrub)
-    fail_on = FailOn(given["fail_on"])
-    verbose = given["verbose"]
-    for name, path in given["outputs"]:
-        data = renderer(name)(found, RenderOptions(verbose=verbose, fail_on=fail_on))
-        write_file(path, scrubber.scrub_bytes(data))
-    options = for_terminal(fail_on, verbose=verbose, environment=environment)
-    write_standard_output(scrubber.scrub_bytes(renderer(given["format_"])(found, options)))
-    return exit_codes.of_report(found, fail_on)

@@ -20,6 +20,7 @@ from regdoctor.cli.parameters import (
     ProxyUrl,
     ReportFile,
     Seconds,
+    Tag,
     TimeServer,
     section,
 )
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+PUSH_SECONDS: Final = 8.0
+"""Seconds of a slow upload that are not asked for: left out where they do not fit into the deadline."""
 LONGEST_PASSWORD: Final = 65_536
 """Bytes read from standard input as a password; tokens of some clouds have several thousand."""
 
@@ -42,9 +45,59 @@ _host = section("Evidence from this host")
 _which = section("Which checks, and how long")
 _output = section("Output")
 
+_REGISTRY_PROCESS: Final = (
+    _host("--registry-version", type=click.Choice(["2.8", "3"]), help="The registry's major version."),
+    _host("--env-file", type=FILE, metavar="FILE", help="What the registry process gets in its environment."),
+)
+_CHOICE: Final = (
+    _which("--only", multiple=True, metavar="CHECK|AREA", help="Run this check or code only; repeatable."),
+    _which("--skip", multiple=True, metavar="CHECK|AREA", help="Leave this check or code out; repeatable."),
+)
+_REPORT: Final = (
+    _output(
+        "--format",
+        "format_",
+        type=click.Choice(list(MODULES)),
+        default="text",
+        show_default=True,
+        help="Format of the report on standard output.",
+    ),
+    _output(
+        "--output",
+        "outputs",
+        type=ReportFile(),
+        multiple=True,
+        metavar="FORMAT=PATH",
+        help="Write a further report to a file; repeatable.",
+    ),
+    _output(
+        "--fail-on",
+        type=click.Choice(["error", "warning", "never"]),
+        default="error",
+        show_default=True,
+        help="From which findings on the exit code is not 0.",
+    ),
+    _output("--suppress", type=FILE, metavar="FILE", help="Findings to set aside, with a reason for each."),
+)
+_VERBOSE: Final = _output("--verbose", "-v", is_flag=True, help="Add HTTP exchanges and facts to the report.")
+
 _OPTIONS: Final = (
     _what(
         "--push", is_flag=True, help="Also probe an upload: session, Location, chunk, a tiny blob, delete."
+    ),
+    _what(
+        "--push-tag",
+        type=Tag(),
+        metavar="NAME",
+        help="With --push: also push a tiny image under this tag, which must be free.",
+    ),
+    _what(
+        "--push-seconds",
+        type=Seconds(),
+        default=PUSH_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="With --push: how long the slow uploads take that timers on the way cut off.",
     ),
     _what(
         "--images",
@@ -105,10 +158,8 @@ _OPTIONS: Final = (
     _host("--registries-conf", type=FILE, metavar="FILE", help="registries.conf of podman and CRI-O."),
     _host("--policy", type=FILE, metavar="FILE", help="policy.json of podman and CRI-O."),
     _host("--pull-secret", type=FILE, metavar="FILE", help="A Kubernetes pull secret."),
-    _host("--registry-version", type=click.Choice(["2.8", "3"]), help="The registry's major version."),
-    _host("--env-file", type=FILE, metavar="FILE", help="What the registry process gets in its environment."),
-    _which("--only", multiple=True, metavar="CHECK|AREA", help="Run this check or code only; repeatable."),
-    _which("--skip", multiple=True, metavar="CHECK|AREA", help="Leave this check or code out; repeatable."),
+    *_REGISTRY_PROCESS,
+    *_CHOICE,
     _which(
         "--profile",
         type=click.Choice(["client", "host", "ci", "all"]),
@@ -132,38 +183,22 @@ _OPTIONS: Final = (
         metavar="SECONDS",
         help="The longest that the whole run may take.",
     ),
-    _output(
-        "--format",
-        "format_",
-        type=click.Choice(list(MODULES)),
-        default="text",
-        show_default=True,
-        help="Format of the report on standard output.",
-    ),
-    _output(
-        "--output",
-        "outputs",
-        type=ReportFile(),
-        multiple=True,
-        metavar="FORMAT=PATH",
-        help="Write a further report to a file; repeatable.",
-    ),
-    _output(
-        "--fail-on",
-        type=click.Choice(["error", "warning", "never"]),
-        default="error",
-        show_default=True,
-        help="From which findings on the exit code is not 0.",
-    ),
-    _output("--suppress", type=FILE, metavar="FILE", help="Findings to set aside, with a reason for each."),
+    *_REPORT,
     _output("--plan", is_flag=True, help="Say what would be contacted and read, and do nothing."),
-    _output("--verbose", "-v", is_flag=True, help="Add HTTP exchanges and facts to the report."),
+    _VERBOSE,
 )
 
 
 def check_options(command: Command) -> Command:
     """Adds every option of ``check`` to a command."""
     for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def lint_options(command: Command) -> Command:
+    """Adds to a command what ``lint`` takes as ``check`` does."""
+    for option in reversed((*_REGISTRY_PROCESS, *_CHOICE, *_REPORT, _VERBOSE)):
         command = option(command)
     return command
 
@@ -203,6 +238,13 @@ def _check_combinations(given: Mapping[str, Any]) -> None:
     if (given["cert"] is None) != (given["key"] is None):
         missing = "--key" if given["key"] is None else "--cert"
         raise Misuse(f"a client certificate needs both --cert and --key; {missing} is missing")
+    if given["push_tag"] is not None and not given["push"]:
+        raise Misuse("--push-tag needs --push: everything else is read-only")
+    if given["push"] and given["push_seconds"] > max(PUSH_SECONDS, given["deadline"] - given["timeout"]):
+        raise Misuse(
+            f"uploads of --push-seconds {given['push_seconds']:g} do not fit into --deadline "
+            f"{given['deadline']:g}; give a later deadline"
+        )
     stdin_readers = [str(path) for path in given.get("images", ())].count("-") + bool(given["password_stdin"])
     if stdin_readers > 1:
         raise Misuse(

@@ -74,14 +74,14 @@ def _complete(identity: str, check: str, draft: Draft, target: Target, catalogue
 
 def _values(draft: Draft, target: Target) -> dict[str, str]:
     endpoint = draft.endpoint
-    registry = target.registry if target.defect is None else "<registry>"
+    registry = target.registry if target.host else "<registry>"
     values = {
         "registry": registry,
         "repository": target.repository or "<repository>",
         "reference": (target.reference.reference if target.reference else None) or "<tag>",
         "image": target.text if target.repository or target.defect else f"{registry}/<repository>:<tag>",
-        "host": target.host or "",
-        "port": registry.rpartition(":")[2],
+        "host": target.host or "<host>",
+        "port": registry.rpartition(":")[2] if target.host else "<port>",
         "address": registry,
         "url": f"{target.scheme or 'https'}://{registry}",
     }
@@ -97,7 +97,7 @@ def _values(draft: Draft, target: Target) -> dict[str, str]:
 
 def _for_shell(value: str) -> str:
     """The value as a word of a shell command: hosts and paths may come from what a server said."""
-    if re.fullmatch(r"[\w.:/@%+=,\[\]~ -]*|<[\w -]+>|.*<repository>:<tag>", value, re.ASCII):
+    if re.fullmatch(r"[\w.:/@%+=,\[\]~ -]*|(?:https?://)?<[\w -]+>|.*<repository>:<tag>", value, re.ASCII):
         return value
     return shlex.quote(value)
 

@@ -16,6 +16,8 @@ from regdoctor.facts.base import (
     Endpoint,
     EndpointFact,
     Fact,
+    FileFact,
+    FileKind,
     Moment,
     Role,
     Settings,
@@ -61,12 +63,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(graphlib.TopologicalSorter(self.graph).static_order())
 
 
-def make_plan(registry: CheckRegistry, only: Sequence[str] = (), skip: Sequence[str] = ()) -> Plan:
+def make_plan(
+    registry: CheckRegistry,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    kind: FileKind | None = None,
+) -> Plan:
     """Chooses rules by ``--only`` and ``--skip``, and the probes that they need, and orders them.
 
     ``only`` and ``skip`` hold check ids or single codes. A probe of a check that is not asked for still
     runs where a chosen rule needs its fact; a probe of a skipped check does not.
 
+    :param kind: plan to judge a file of this kind by itself (``lint``): the probes that read such files, and
+        the rules that can do with what these see.
     :raises UnknownCheck: a word names neither a check nor a code.
     :raises DeclarationError: the probes depend on each other in a circle.
     """
@@ -82,6 +91,7 @@ def make_plan(registry: CheckRegistry, only: Sequence[str] = (), skip: Sequence[
         for check in registry.checks
         if check.id not in skipped
         for rule in check.rules
+        if kind is None or _judges(rule, kind)
         if not only or check.id in only or any(code in only for code in rule.codes)
         if not all(code in skip for code in rule.codes)
     )
@@ -91,9 +101,26 @@ def make_plan(registry: CheckRegistry, only: Sequence[str] = (), skip: Sequence[
         for fact, (check, _probe) in producers.items()
         if check.id in skipped
     }
-    usable = {fact: probe for fact, (check, probe) in producers.items() if check.id not in skipped}
+    usable = {
+        fact: probe
+        for fact, (check, probe) in producers.items()
+        if check.id not in skipped and (kind is None or _read_from(fact, kind))
+    }
     wanted = _closure(rules, usable)
     return Plan(registry=registry, graph=_graph(wanted, usable), rules=rules, deselected=deselected)
+
+
+def _read_from(fact: type, kind: FileKind) -> bool:
+    """Whether the fact is read from files of this kind."""
+    return issubclass(fact, FileFact) and kind in fact.kinds
+
+
+def _judges(rule: Rule, kind: FileKind) -> bool:
+    """Whether the rule judges files of this kind and needs nothing that others see."""
+    return any(_read_from(need.fact, kind) for need in rule.needs) and all(
+        need.optional or need.each or need.fact in (Moment, Settings) or _read_from(need.fact, kind)
+        for need in rule.needs
+    )
 
 
 def _closure(rules: Sequence[tuple[Check, Rule]], usable: Mapping[type, Probe]) -> tuple[Probe, ...]:

@@ -97,7 +97,8 @@ def gather(
     store = FactStore()
     if registry is not None:
         store.add_endpoint(registry)
-    store.facts[Target, None] = context.target
+    if context.options.lint is None:
+        store.facts[Target, None] = context.target
     store.facts[Moment, None] = moment
     store.facts[Settings, None] = settings
     for fact, reason in plan.deselected.items():

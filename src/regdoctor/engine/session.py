@@ -82,13 +82,18 @@ def check(
         # The connections are shared: the first target that is done must not close those of the others.
         for context in contexts:
             context.http.close()
+    return report_of(done, started, time.monotonic() - clock)
+
+
+def report_of(done: Sequence[TargetReport], started: datetime, seconds: float) -> Report:
+    """Puts the reports of all targets together to that of the run."""
     return Report(
         schema=SCHEMA,
         tool=Tool(name="regdoctor", version=__version__),
         started_at=started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        duration_ms=round((time.monotonic() - clock) * 1000),
+        duration_ms=round(seconds * 1000),
         verdict=diagnosis.overall([report.verdict for report in done]),
-        targets=done,
+        targets=tuple(done),
     )
 
 
@@ -166,6 +171,7 @@ def settings_of(options: Options) -> Settings:
         expiry_warning=options.expiry_warning,
         profile=options.profile.value,
         registry_version=options.registry_version,
+        lint=options.lint,
     )
 
 
@@ -195,7 +201,7 @@ def conclude(plan: Plan, store: FactStore, context: Context) -> TargetReport:
     checks = diagnosis.check_results(plan, judgements, findings, store)
     return TargetReport(
         target=target.text,
-        registry=target.registry if target.defect is None else None,
+        registry=target.registry if target.host else None,
         repository=target.repository,
         reference=target.reference.reference if target.reference else None,
         verdict=diagnosis.verdict(findings, checks, tuple(store.missing.values())),

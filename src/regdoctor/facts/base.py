@@ -18,6 +18,36 @@ class EndpointFact(Fact, frozen=True, kw_only=True):
     """Something that a probe saw about one host on the way; there is one for each endpoint."""
 
 
+class FileKind(StrEnum):
+    """What a configuration file is; the words of ``lint --kind``."""
+
+    REGISTRY = "registry"
+    NGINX = "nginx"
+    HAPROXY = "haproxy"
+    TRAEFIK = "traefik"
+    CADDY = "caddy"
+    DAEMON = "daemon"
+    DOCKER_CONFIG = "docker-config"
+    CONTAINERD = "containerd"
+    HOSTS = "hosts"
+    REGISTRIES = "registries"
+    POLICY = "policy"
+    HTPASSWD = "htpasswd"
+    KUBERNETES = "kubernetes"
+    BUILDKIT = "buildkit"
+
+
+class FileFact(Fact, frozen=True, kw_only=True):
+    """What configuration files say that the caller named, or that lie where clients look for them.
+
+    ``lint`` runs the probes of these facts alone, and those rules that need nothing else. Such a probe reads
+    files and touches nothing besides.
+    """
+
+    kinds: ClassVar[frozenset[FileKind]] = frozenset()
+    """Which files it is read from."""
+
+
 def fact_name(fact: type) -> str:
     """The name of a fact in reports and evidence: ``NameserverAnswers`` is ``nameserver-answers``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", fact.__name__).lower()
@@ -140,4 +170,6 @@ class Settings(Fact, frozen=True, kw_only=True):
     expiry_warning: int = 21
     profile: str = "client"
     registry_version: str | None = None
+    lint: FileKind | None = None
+    """Set where a file is judged by itself: it may belong to another host, so what it names need not be here."""
     disk_low_percent: float = 10.0

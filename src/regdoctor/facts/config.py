@@ -6,10 +6,11 @@ Values stand in these facts as they are written, except secrets: those are blank
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar
 
 import msgspec
 
-from regdoctor.facts.base import Fact
+from regdoctor.facts.base import FileFact, FileKind
 
 
 class ConfigProblemKind(StrEnum):
@@ -78,8 +79,10 @@ class RepeatedKey(msgspec.Struct, frozen=True, kw_only=True):
         return ".".join(self.path)
 
 
-class ConfigFile(Fact, frozen=True, kw_only=True):
+class ConfigFile(FileFact, frozen=True, kw_only=True):
     """A registry's configuration file, read as the registry reads it. ``entries`` are empty with a problem."""
+
+    kinds: ClassVar[frozenset[FileKind]] = frozenset({FileKind.REGISTRY})
 
     path: str
     size: int = 0

@@ -144,7 +144,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     image, where it comes from a file.
 
     With a ``defect`` it is a text of a file that no client can read as an image: there is nothing to contact,
-    and ``host`` is empty.
+    and ``host`` is empty. It is empty as well where a file itself is the target (``file_target``).
     """
 
     text: str
@@ -294,6 +294,11 @@ def defective_target(text: str, error: InvalidReference, place: str) -> Target:
         place=place,
         defect=Defect(reason=error.reason, position=error.position, character=error.character),
     )
+
+
+def file_target(path: str) -> Target:
+    """The target of a run that judges a file by itself; there is nothing to contact."""
+    return Target(text=path, host="", ascii_host="")
 
 
 def _fail(reason: str, position: int, text: str) -> NoReturn:
