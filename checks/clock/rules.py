@@ -58,7 +58,8 @@ def _opinion(offset: float, uncertainty: float, tolerance: float) -> _Opinion:
 def _ntp(readings: Sequence[NtpReading], tolerance: float) -> _Ntp:
     """The largest group of servers that agree with each other, where there is just one such group.
 
-    Servers that are wrong are wrong each in its own way. One that runs on this host cannot vouch for its clock.
+    Servers that are wrong are wrong each in its own way. One that runs on this host has the same clock, so that
+    it proves nothing by agreeing.
     """
     groups: list[_Ntp] = []
     for each in readings:
@@ -220,6 +221,7 @@ def clocks_differ(
         )
         return
     against_host, against_registry = _clues(dates, own, settings, moment, handshakes)
+    against_registry += _vouching(asked.readings if asked is not None else (), settings.clock_tolerance)
     if against_registry and not against_host:
         yield finding(
             "clock/registry-skew",
@@ -232,7 +234,7 @@ def clocks_differ(
     seen = [f"{_now(moment)}: it is {_how(own.offset)}, by {_date_said(own)}."]
     yield finding(
         "clock/client-skew",
-        " ".join([*seen, *against_host, *against_registry, _MEANS, *_own_servers(asked), _decides(own)]),
+        " ".join([*seen, *against_host, *against_registry, _MEANS, _decides(own)]),
         certainty=Certainty.LIKELY,
         evidence=(own.exchange,),
     )
@@ -254,11 +256,15 @@ def _decides(own: DateReading) -> str:
     )
 
 
-def _own_servers(asked: NtpReadings | SpareNtpReadings | None) -> Iterator[str]:
-    """Says why an NTP server on this host does not decide."""
-    for each in asked.readings if asked is not None else ():
-        if each.local and each.synchronised:
-            yield f"The NTP server {each.server} runs on this host and has the same clock."
+def _vouching(readings: Sequence[NtpReading], tolerance: float) -> Iterator[str]:
+    """What NTP servers on this host say: they have its clock, and say that it is synchronised."""
+    for each in readings:
+        if not each.local or not each.synchronised or each.offset is None or each.uncertainty is None:
+            continue
+        if _opinion(each.offset, each.uncertainty, tolerance) is _Opinion.AGREES:
+            yield (
+                f"The NTP server {each.server}, which runs on this host, says that its clock is synchronised."
+            )
 
 
 def _clues(

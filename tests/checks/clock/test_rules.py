@@ -243,10 +243,15 @@ class TestTheRegistryIsWrong:
         draft = single(judge((date(HOUR, producer=nginx),), (ntp(0),)))
         assert "nginx wrote the header" in draft.detail
 
-    def test_an_ntp_server_on_this_host_cannot_vouch_for_this_hosts_clock(self) -> None:
+    def test_an_ntp_server_on_this_host_has_its_clock_and_proves_nothing(self) -> None:
         draft = single(judge((date(HOUR),), (ntp(0, local=True),)))
+        assert (draft.code, draft.certainty) == ("clock/registry-skew", Certainty.LIKELY)
+        assert "ntp.test:123, which runs on this host, says that its clock is synchronised" in draft.detail
+
+    def test_so_what_speaks_against_this_host_outweighs_it(self) -> None:
+        seen = certificate(timedelta(minutes=30), timedelta(days=90))
+        draft = single(judge((date(HOUR),), (ntp(0, local=True),), handshakes=seen))
         assert (draft.code, draft.certainty) == ("clock/client-skew", Certainty.LIKELY)
-        assert "ntp.test:123 runs on this host and has the same clock" in draft.detail
 
     def test_an_ntp_server_that_does_not_trust_itself_decides_nothing(self) -> None:
         useless = ntp(0, synchronised=False, problem="not synchronised", stratum=16)
