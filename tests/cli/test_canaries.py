@@ -79,7 +79,7 @@ def everything(folder: Path) -> bytes:
 def test_no_secret_leaves(
     server: HTTPServer, certificate: CertificateFiles, tmp_path: Path, format_: str, how: str
 ) -> None:
-    arguments = ["--cacert", certificate.ca, "--verbose", "--debug", "--format", format_]
+    arguments: list[str | Path] = ["--cacert", certificate.ca, "--verbose", "--debug", "--format", format_]
     stdin = None
     if how == "option":
         arguments += ["--username", "alice", "--password-stdin"]

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conftest import StartRegistry
-from tests.support.images import corrupt_blob, push_image, push_index, remove_blob, truncate_blob
-from tests.support.regdoctor_cli import CliResult, assert_healthy, assert_single_root_cause, run_regdoctor
+from tests.conftest import NAME, PASSWORD, USERNAME, StartNginx, StartRegistry, StartTokenServer
+from tests.support.certificates import Authority, CertificateFiles
+from tests.support.http_server import Answer, HTTPServer, Request
+from tests.support.images import (
+    DOCKER_CONFIG,
+    Image,
+    build_image,
+    corrupt_blob,
+    digest_of,
+    push_image,
+    push_index,
+    remove_blob,
+    truncate_blob,
+)
+from tests.support.netns import Namespace
+from tests.support.nginx import ReverseProxy
+from tests.support.regdoctor_cli import (
+    CliResult,
+    assert_has,
+    assert_healthy,
+    assert_lacks,
+    assert_single_root_cause,
+    codes,
+    run_regdoctor,
+)
 from tests.support.registry import Registry
+from tests.support.registry_client import RegistryClient
 from tests.support.skopeo import skopeo
 
 pytestmark = pytest.mark.needs("docker-registry")
@@ -109,6 +136,7 @@ def test_a_single_image_for_another_platform_is_named(registry: Registry) -> Non
 def test_a_lost_blob_is_named(registry: Registry, part: str) -> None:
     image = push_image(registry, "team/app", "1.0")
     digest = image.config_digest if part == "config" else image.layer_digests[1]
+    assert digest is not None
     remove_blob(registry, digest)
     registry.restart()
 
@@ -164,6 +192,7 @@ def test_a_truncated_layer_is_named(registry: Registry) -> None:
 
 def test_a_config_with_other_bytes_is_named(registry: Registry) -> None:
     image = push_image(registry, "team/app", "1.0")
+    assert image.config_digest is not None
     corrupt_blob(registry, image.config_digest)
     registry.restart()
 
@@ -192,9 +221,8 @@ def test_blobs_redirected_to_a_host_that_serves_them_are_healthy(
     storage = tmp_path / "storage"
     holder = start_registry(storage=storage)
     push_image(holder, "team/app", "1.0")
-    # Distribution's redirect middleware appends the storage path; a web server below the root serves it.
-    from tests.support.http_server import Answer, HTTPServer, Request
 
+    # Distribution's redirect middleware appends the storage path; a web server below the root serves it.
     def serve(request: Request) -> Answer:
         path = storage / request.target.partition("?")[0].removeprefix("/").removeprefix("blobs/")
         return Answer(200, path.read_bytes()) if path.is_file() else Answer(404)
@@ -202,3 +230,222 @@ def test_blobs_redirected_to_a_host_that_serves_them_are_healthy(
     with HTTPServer(serve) as blobs:
         registry = start_registry(storage=storage, redirect=f"{blobs.url}/blobs/")
         assert_healthy(check(registry, "team/app:1.0", *PLATFORM))
+
+
+def blob_bytes(storage: Path, request: Request) -> bytes | None:
+    """The bytes that the path of a redirected request names: distribution appends its storage path."""
+    path = storage / request.target.partition("?")[0].removeprefix("/").removeprefix("blobs/")
+    return path.read_bytes() if path.is_file() else None
+
+
+@pytest.fixture
+def image_in_storage(start_registry: StartRegistry, tmp_path: Path) -> Path:
+    """A storage folder with the image team/app:1.0."""
+    storage = tmp_path / "storage"
+    holder = start_registry(storage=storage)
+    push_image(holder, "team/app", "1.0")
+    holder.stop()
+    return storage
+
+
+def test_a_blob_host_that_signs_for_get_alone_is_healthy(
+    start_registry: StartRegistry, image_in_storage: Path
+) -> None:
+    def serve(request: Request) -> Answer:
+        if request.method != "GET":
+            return Answer(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
+        content = blob_bytes(image_in_storage, request)
+        return Answer(200, content) if content is not None else Answer(404)
+
+    with HTTPServer(serve) as blobs:
+        registry = start_registry(storage=image_in_storage, redirect=f"{blobs.url}/blobs/")
+        assert_healthy(check(registry, "team/app:1.0", *PLATFORM))
+
+
+def test_a_blob_host_that_refuses_is_named_with_its_answer(
+    start_registry: StartRegistry, image_in_storage: Path
+) -> None:
+    with HTTPServer(lambda _request: Answer(403, b"<Error><Code>AccessDenied</Code></Error>")) as blobs:
+        registry = start_registry(storage=image_in_storage, redirect=f"{blobs.url}/blobs/")
+        found = assert_single_root_cause(
+            check(registry, "team/app:1.0", *PLATFORM), "image/blob-host-unreachable"
+        )
+
+    assert "403" in found["detail"]
+    assert found["role"] == "blob-host"
+
+
+def test_a_blob_host_behind_another_is_the_one_that_is_named(
+    start_registry: StartRegistry, image_in_storage: Path
+) -> None:
+    def onward(request: Request) -> Answer:
+        return Answer(302, headers=[("Location", f"http://127.0.0.1:9{request.target}")])
+
+    with HTTPServer(onward) as first:
+        registry = start_registry(storage=image_in_storage, redirect=f"{first.url}/blobs/")
+        found = assert_single_root_cause(
+            check(registry, "team/app:1.0", *PLATFORM), "image/blob-host-unreachable"
+        )
+
+    assert found["host"] == "127.0.0.1:9"
+
+
+def test_no_credentials_follow_a_redirect(
+    start_registry: StartRegistry, image_in_storage: Path, tmp_path: Path
+) -> None:
+    def serve(request: Request) -> Answer:
+        content = blob_bytes(image_in_storage, request)
+        return Answer(200, content) if content is not None else Answer(404)
+
+    with HTTPServer(serve) as blobs:
+        registry = start_registry(
+            storage=image_in_storage, redirect=f"{blobs.url}/blobs/", htpasswd={USERNAME: PASSWORD}
+        )
+        login = ("--username", USERNAME, "--password-stdin")
+        found = run_regdoctor(
+            "check",
+            "--plain-http",
+            f"{registry.address}/team/app:1.0",
+            *PLATFORM,
+            *login,
+            "--skip",
+            "security",
+            stdin=PASSWORD,
+        )
+        assert_healthy(found)
+        assert blobs.requests
+        assert not [each for each in blobs.requests if "Authorization" in each.headers]
+
+
+@pytest.mark.needs_root
+def test_a_blob_host_with_an_untrusted_certificate_is_the_root_cause(
+    start_registry: StartRegistry, image_in_storage: Path, certificate: CertificateFiles
+) -> None:
+    def serve(request: Request) -> Answer:
+        content = blob_bytes(image_in_storage, request)
+        return Answer(200, content) if content is not None else Answer(404)
+
+    with HTTPServer(serve, name=NAME, tls=certificate) as blobs:
+        registry = start_registry(storage=image_in_storage, redirect=f"{blobs.url}/blobs/")
+        arguments = ("check", "--plain-http", f"{registry.address}/team/app:1.0", *PLATFORM)
+        found = assert_single_root_cause(
+            run_regdoctor(*arguments, hosts=blobs.hosts), "image/blob-host-unreachable"
+        )
+        trusted = run_regdoctor(*arguments, "--cacert", certificate.ca, hosts=blobs.hosts)
+
+    assert "certificate" in found["detail"]
+    assert_healthy(trusted)
+
+
+@pytest.mark.needs_root
+def test_blobs_at_a_name_that_only_the_registry_knows_are_the_root_cause(
+    start_registry: StartRegistry, image_in_storage: Path
+) -> None:
+    registry = start_registry(storage=image_in_storage, redirect="http://minio.internal:9000/blobs/")
+    found = assert_single_root_cause(
+        run_regdoctor(
+            "check",
+            "--plain-http",
+            f"{registry.address}/team/app:1.0",
+            *PLATFORM,
+            resolv_conf="nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
+        ),
+        "image/blob-host-unreachable",
+    )
+
+    assert found["host"] == "minio.internal:9000"
+
+
+@pytest.mark.parametrize("lost", ["layers", "everything"])
+def test_what_the_registry_remembers_and_its_storage_has_lost_is_missing(
+    start_registry: StartRegistry, lost: str
+) -> None:
+    registry = start_registry(config={"storage": {"cache": {"blobdescriptor": "inmemory"}}})
+    image = push_image(registry, "team/app", "1.0")
+    assert_healthy(check(registry, "team/app:1.0", *PLATFORM))
+    for digest in (*image.layer_digests, *([image.config_digest] if lost == "everything" else [])):
+        remove_blob(registry, str(digest))
+
+    found = assert_single_root_cause(check(registry, "team/app:1.0", *PLATFORM), "image/blob-missing")
+
+    assert "remembers" in found["detail"]
+
+
+def test_an_empty_file_is_named_as_such(registry: Registry) -> None:
+    image = push_image(registry, "team/app", "1.0")
+    truncate_blob(registry, image.layer_digests[0], 0)
+
+    found = assert_single_root_cause(check(registry, "team/app:1.0", *PLATFORM), "image/blob-corrupt")
+
+    assert "the file is empty" in found["detail"]
+
+
+@pytest.mark.parametrize("by_digest", [False, True])
+def test_a_manifest_with_other_bytes_is_named(registry: Registry, by_digest: bool) -> None:
+    image = push_image(registry, "team/app", "1.0", image=build_image("app", annotations={"note": "abcdef"}))
+    path = registry.blob_path(image.digest)
+    path.write_bytes(path.read_bytes().replace(b"abcdef", b"abcdeg"))
+    registry.restart()
+    reference = f"team/app@{image.digest}" if by_digest else "team/app:1.0"
+
+    found = assert_single_root_cause(check(registry, reference, *PLATFORM), "image/blob-corrupt")
+
+    assert image.digest in found["detail"]
+
+
+class TestVerifyBlobs:
+    def test_layers_that_are_right_are_healthy(self, registry: Registry) -> None:
+        push_image(registry, "team/app", "1.0", layer_size=3_000_000)
+
+        result = check(registry, "team/app:1.0", *PLATFORM, "--verify-blobs")
+
+        assert_healthy(result)
+        verified = result.report["targets"][0]["facts"]["verified-blobs"]
+        assert [len(each["downloads"]) for each in verified["blobs"]] == [1, 1]
+
+    def test_a_layer_with_other_bytes_of_the_same_length_is_named(self, registry: Registry) -> None:
+        image = push_image(registry, "team/app", "1.0", layer_size=3_000_000)
+        corrupt_blob(registry, image.layer_digests[1])
+
+        found = assert_single_root_cause(
+            check(registry, "team/app:1.0", *PLATFORM, "--verify-blobs"), "image/blob-corrupt"
+        )
+
+        assert image.layer_digests[1] in found["detail"]
+        assert found["certainty"] == "proven"
+
+    def test_a_hop_that_cuts_elsewhere_each_time_is_not_taken_for_the_storage(self, registry: Registry) -> None:
+        image = push_image(registry, "team/app", "1.0", layer_size=3_000_000)
+        cut = iter(range(1_000_000, 3_000_000, 300_000))
+
+        def pass_on(request: Request) -> Answer:
+            got = registry.client().exchange(
+                request.method,
+                registry.url + request.target,
+                headers={name: value for name, value in request.headers.items() if name != "Host"},
+            )
+            headers = [(name, value) for name, value in got.headers.items() if name != "Date"]
+            if request.method == "GET" and image.layer_digests[0] in request.target and got.status == 200:
+                return Answer(200, got.body[: next(cut)], [*headers, ("Connection", "close")])
+            return Answer(got.status, got.body, headers)
+
+        with HTTPServer(pass_on) as hop:
+            address = hop.url.removeprefix("http://")
+            result = run_regdoctor(
+                "check", "--plain-http", f"{address}/team/app:1.0", *PLATFORM, "--verify-blobs"
+            )
+
+        assert_single_root_cause(result, "http/content-rewritten")
+
+    def test_what_there_was_no_time_for_is_not_called_healthy(self, registry: Registry) -> None:
+        push_image(registry, "team/app", "1.0", layer_size=20_000_000)
+
+        with HTTPServer(slowly(registry, seconds=20)) as hop:
+            address = hop.url.removeprefix("http://")
+            result = run_regdoctor(
+                "check", "--plain-http", f"{address}/team/app:1.0", *PLATFORM, "--verify-blobs", "--deadline", "6"
+            )
+
+        assert result.report["verdict"] == "undetermined"
+        (image,) = [each for each in result.report["targets"][0]["checks"] if each["id"] == "image"]
+        assert "no time" in json.dumps(result.report["targets"][0]) or image["status"] == "skip"

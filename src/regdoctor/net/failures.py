@@ -1,6 +1,6 @@
 """Sorts the exceptions of one network step into the closed list of :class:`FailureKind`.
 
-Libraries wrap each other's exceptions (httpx, httpcore, ssl, OSError). The outermost one that says
+Libraries wrap each other's exceptions (httpcore, ssl, OSError). The outermost one that says
 something definite decides; one that only says "it did not work" is looked through. Nothing heavy is
 imported: exceptions of a library that nobody imported cannot occur, so they are known by their class names.
 """
@@ -156,7 +156,7 @@ def failure_of(
 ) -> Failure:
     """Says why a network step failed, from the exception that ended it.
 
-    :param error: of the socket, ssl, httpx, httpcore or OpenSSL modules; what it wraps is looked at too
+    :param error: of the socket, ssl, httpcore or OpenSSL modules; what it wraps is looked at too
         (``__cause__``, ``__context__``, groups).
     :param step: what was being done.
     :param where: what was contacted, such as ``reg.test:5000``, for the message.
@@ -213,7 +213,7 @@ def _kind_of(error: BaseException, step: Step) -> tuple[FailureKind, str | None]
     if isinstance(error, DeadlineExceeded):
         return FailureKind.DEADLINE, None
     library = type(error).__module__.partition(".")[0]
-    if library in ("httpx", "httpcore"):
+    if library == "httpcore":
         kind = _kind_of_http(error, step)
         return None if kind is None else (kind, None)
     if library == "OpenSSL":
@@ -240,7 +240,7 @@ def _kind_of_http(error: BaseException, step: Step) -> FailureKind | None:
     names = {each.__name__ for each in type(error).__mro__}
     text = str(error).lower()
     if "ConnectTimeout" in names:
-        # Both libraries count the TLS handshake as connecting.
+        # httpcore counts the TLS handshake as connecting.
         return FailureKind.TLS_TIMEOUT if step is Step.TLS else FailureKind.CONNECTION_TIMEOUT
     if "TimeoutException" in names:
         return _TIMEOUT_OF_STEP[Step.TLS if step is Step.TLS else Step.EXCHANGE]
