@@ -56,3 +56,11 @@ def test_nothing_begins_after_the_end() -> None:
         cleanup.check()
     with pytest.raises(RunEnded), cleanup.hold():
         pytest.fail("held after the end")
+
+
+def test_what_is_left_is_kept_in_order() -> None:
+    cleanup = Cleanup()
+    cleanup.leave("one")
+    cleanup.leave("other")
+
+    assert cleanup.left == ("one", "other")

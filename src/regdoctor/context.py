@@ -93,6 +93,7 @@ class Cleanup:
         self._condition = threading.Condition()
         self._held = 0
         self._ended = threading.Event()
+        self._left: list[str] = []
 
     @property
     def ended(self) -> bool:
@@ -122,6 +123,17 @@ class Cleanup:
             with self._condition:
                 self._held -= 1
                 self._condition.notify_all()
+
+    def leave(self, what: str) -> None:
+        """Says, in a clause, what could not be undone, for those who see no report."""
+        with self._condition:
+            self._left.append(what)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """What could not be undone."""
+        with self._condition:
+            return tuple(self._left)
 
     def end(self) -> None:
         """Says that the run is over."""

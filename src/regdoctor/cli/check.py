@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,14 +119,22 @@ def _run(
     from regdoctor.cli.progress import Progress
     from regdoctor.engine import session
 
-    with Progress(sys.stderr, terminal=environment.get("TERM", "")) as progress:
-        return session.check(
-            targets,
-            options,
-            plan,
-            environment=environment,
-            home=reports.home(environment),
-            conceal=state.secrets.add,
-            progress=progress,
-            meanwhile=lambda: reports.prepare(formats),
-        )
+    if options.push and threading.current_thread() is threading.main_thread():
+        # As after Ctrl-C, uploads that were begun are cancelled first.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Progress(sys.stderr, terminal=environment.get("TERM", "")) as progress:
+            return session.check(
+                targets,
+                options,
+                plan,
+                environment=environment,
+                home=reports.home(environment),
+                conceal=state.secrets.add,
+                progress=progress,
+                meanwhile=lambda: reports.prepare(formats),
+            )
+    except KeyboardInterrupt as interrupt:
+        for left in getattr(interrupt, "__notes__", ()):
+            say(f"regdoctor check: {left}", state.secrets)
+        raise

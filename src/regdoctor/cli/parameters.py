@@ -44,6 +44,18 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
+class Tag(click.ParamType[str]):
+    """An image's tag (OCI distribution-spec, "Pulling manifests")."""
+
+    name = "tag"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Checks the grammar."""
+        if re.fullmatch(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", str(value), re.ASCII) is None:
+            self.fail(f"{value!r} is no tag: letters, digits, _ . and -, 128 at most", param, ctx)
+        return str(value)
+
+
 class Platform(click.ParamType[str]):
     """``OS/ARCH[/VARIANT]``, as image indexes name platforms."""
 

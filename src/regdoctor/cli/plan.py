@@ -114,7 +114,14 @@ def _further_hosts(plan: Plan) -> list[str]:
 def _changes(options: Options) -> list[str]:
     if not options.push:
         return []
-    return ["upload of a blob of a few bytes to the registry, and its deletion afterwards"]
+    changes = [
+        "upload of a blob of a few bytes to the registry, and its deletion where the registry allows it",
+        "uploads of 8 MB in all, which are cancelled",
+        "the image's own manifest, where it exists, put again under its own tag without a change",
+    ]
+    if options.push_tag is not None:
+        changes.append(f"a tiny image under the tag {options.push_tag}, and its deletion where allowed")
+    return changes
 
 
 def _steps(plan: Plan) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SCHEMA = "regdoctor.report/1"
 TARGETS_AT_A_TIME = 4
 """A list may name a thousand images; each that is looked at has several requests under way."""
+CLEANUP_SECONDS = 10.0
+"""How long an ended or interrupted run waits for probes that have something to undo."""
 LOOK_PATH = "/v2/"
 """What a first look at a registry asks for (OCI distribution-spec, end-1)."""
 
@@ -78,11 +80,30 @@ def check(
 
     try:
         done = tuple(side_by_side(diagnose, range(len(targets)), workers=TARGETS_AT_A_TIME))
+    except BaseException as error:
+        for left in _clean_up(contexts):
+            error.add_note(left)
+        raise
+    else:
+        _clean_up(contexts)
     finally:
         # The connections are shared: the first target that is done must not close those of the others.
         for context in contexts:
             context.http.close()
     return report_of(done, started, time.monotonic() - clock)
+
+
+def _clean_up(contexts: Sequence[Context]) -> tuple[str, ...]:
+    """Waits for probes to undo what they have changed, and returns what is left all the same, in words."""
+    for context in contexts:
+        context.cleanup.end()
+    end = time.monotonic() + CLEANUP_SECONDS
+    left = []
+    for context in contexts:
+        if not context.cleanup.wait(max(0.0, end - time.monotonic())):
+            left.append(f"{context.target.text}: not everything could be undone in time")
+        left.extend(f"{context.target.text}: {each}" for each in context.cleanup.left)
+    return tuple(left)
 
 
 def report_of(done: Sequence[TargetReport], started: datetime, seconds: float) -> Report:
