@@ -154,7 +154,7 @@ class TestProcesses:
         script = "sleep 300 & echo child $!; wait"
         with Daemon(["sh", "-c", script], log=tmp_path / "log") as daemon:
             child = Path("/proc") / daemon.wait_for_log(r"child (\d+)\n").group(1)
-            assert "sleep" in (child / "cmdline").read_text()
+            ports.wait_until(lambda: "sleep" in (child / "cmdline").read_text(), "the child runs sleep")
         ports.wait_until(lambda: not child.exists() or " Z " in (child / "stat").read_text(), "child gone")
 
     def test_daemons_end_when_the_test_process_is_killed(self, tmp_path: Path) -> None:

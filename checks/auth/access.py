@@ -82,8 +82,6 @@ class Lack:
     certainty: Certainty
     evidence: tuple[str, ...]
     fix: tuple[str, ...] = ()
-    unless: str | None = None
-    """What would be answered in the same way, where the registry hides which it is."""
 
 
 def anonymous_refused(
@@ -440,10 +438,10 @@ def _hidden(
         account = wording.account(exchange)
         return Lack(
             code="auth/scope-denied",
-            detail=f"{seen} The login of {account} is accepted, and its token grants nothing on {repository}.",
+            detail=f"{seen} The login of {account} is accepted, and its token grants nothing on {repository}. "
+            f"If there is no repository {repository} at all, the registry answers just the same.",
             certainty=Certainty.LIKELY,
             evidence=evidence,
-            unless=f"If there is no repository {repository} at all, {account} is answered just the same.",
         )
     return Lack(
         code="auth/existence-hidden",

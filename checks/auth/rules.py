@@ -519,11 +519,3 @@ def no_access(
         evidence=lack.evidence,
         endpoint=_first(registries),
     )
-    if lack.unless is not None:
-        yield finding(
-            "auth/existence-hidden",
-            lack.unless,
-            certainty=Certainty.POSSIBLE,
-            evidence=lack.evidence,
-            endpoint=_first(registries),
-        )
