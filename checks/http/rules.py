@@ -27,7 +27,9 @@ from regdoctor.api import (
     Role,
     Target,
     TokenExchange,
+    VerifiedBlobs,
     finding,
+    manifests,
     rule,
 )
 
@@ -586,6 +588,8 @@ def manifest_rewritten(
     if content is None:
         yield from _cut_short(answer)
         return
+    if isinstance(content.document, manifests.Schema1):
+        return  # The digest of a signed manifest of schema 1 is that of its payload, not of the bytes.
     asked = target.reference.digest if target.reference is not None else None
     wanted = asked or answer.header("docker-content-digest")
     if wanted is not None and wanted.startswith("sha256:") and wanted != content.digest:
@@ -682,6 +686,27 @@ def parts_rewritten(
         if child.content is not None and wanted.startswith("sha256:") and child.content.digest != wanted:
             yield from _other_bytes(child.answer, None, child.content.digest, child.content.size, wanted)
     for blob in blobs.blobs if blobs is not None else ():
-        answer = blob.followed if blob.redirect is not None else blob.answer
-        if answer is not None and answer.status == 200 and answer.method == "GET":
+        answer = blob.final
+        # Where not one byte comes, the registry's storage has lost what it remembers; that is told of the image.
+        if answer is not None and answer.status == 200 and answer.method == "GET" and answer.body_size > 0:
             yield from _cut_short(answer)
+
+
+@rule("http/content-rewritten")
+def downloads_vary(endpoint: Endpoint, verified: VerifiedBlobs) -> Iterator[Draft]:
+    """Downloads of one blob that do not end the same way: what lies in storage does not change."""
+    if endpoint.role is not Role.REGISTRY:
+        return
+    for blob in verified.blobs:
+        ends = {(each.size, each.digest) for each in blob.downloads}
+        if len(ends) < 2:
+            continue
+        sizes = ", then ".join(f"{each.size} bytes" for each in blob.downloads)
+        yield finding(
+            "http/content-rewritten",
+            f"The layer {blob.descriptor.digest} has {blob.descriptor.size} bytes. Downloaded "
+            f"{len(blob.downloads)} times it came with {sizes}, and not with the same bytes. What lies in storage "
+            "does not change, so a hop on the way cuts or changes it; clients say “unexpected EOF” or “failed size "
+            "validation”.",
+            evidence=tuple(each.answer.exchange for each in blob.downloads if each.answer is not None),
+        )

@@ -1,4 +1,4 @@
-"""Asks for blobs as clients do: HEAD first, the first byte where HEAD is not conclusive, redirects to the end."""
+"""Asks for blobs: by HEAD, or for one byte where HEAD cannot be believed; follows redirects to the end."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from regdoctor.api import (
     Download,
     Endpoint,
     Failure,
+    Product,
     PullAuthorization,
     Response,
     SuspectedSecret,
     Target,
+    Vendor,
     config_secrets,
     digests,
 )
 
 MAX_HOPS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
-FIRST_BYTE = (("Range", "bytes=0-0"),)
+HEAD_FROM_MEMORY = (Vendor.DISTRIBUTION, Vendor.HARBOR, Vendor.GITLAB)
+"""Products that answer HEAD out of a cache of descriptors, also for what their storage has lost."""
 RESERVE = 1.0
 """Seconds before the run's deadline at which downloads stop, so that what was seen is still told."""
 TOLD_EVERY = 0.5
@@ -52,11 +55,17 @@ class BlobAsker:
     """Asks for the blobs of one image."""
 
     def __init__(
-        self, target: Target, endpoint: Endpoint, authorization: PullAuthorization, context: Context
+        self,
+        target: Target,
+        endpoint: Endpoint,
+        authorization: PullAuthorization,
+        product: Product | None,
+        context: Context,
     ) -> None:
         self._base = f"{endpoint.url}/v2/{target.repository}/blobs/"
         self._proxy = endpoint.proxy
         self._authorization = authorization.header
+        self._head_lies = product is not None and product.vendor in HEAD_FROM_MEMORY
         self._context = context
 
     def look(self, descriptor: Descriptor, role: str, manifest: str) -> BlobLook:
@@ -64,13 +73,23 @@ class BlobAsker:
         url = self._base + descriptor.digest
         if role == "config":
             return self._read_config(url, descriptor, manifest)
-        trail = self._follow("HEAD", url)
-        head = None
-        length = _length(trail.final)
-        if _is_inconclusive(trail.final, length, descriptor.size):
-            head, trail = trail.final, self._follow("GET", url, headers=FIRST_BYTE, body_limit=1)
-            length = _total(trail.final)
-        return _blob(trail, descriptor, role, manifest, head=head, length=length)
+        head = byte = None
+        if not self._head_lies or descriptor.size < 1:
+            head = self._follow("HEAD", url)
+            if _agrees(head.final, _length(head.final), descriptor.size) or _is_final(head.final):
+                return _blob(head, descriptor, role, manifest, length=_length(head.final))
+        byte = self._last_byte(url, descriptor.size)
+        length = _total(byte.final)
+        if _says_nothing(byte.final, length):
+            head = head or self._follow("HEAD", url)
+            return _blob(head, descriptor, role, manifest, length=_length(head.final))
+        return _blob(byte, descriptor, role, manifest, head=head.final if head else None, length=length)
+
+    def _last_byte(self, url: str, size: int) -> Trail:
+        """The last byte of a blob of this size: it is not there either where the blob was cut short."""
+        position = max(0, size - 1)
+        wanted = (("Range", f"bytes={position}-{position}"),)
+        return self._follow("GET", url, headers=wanted, body_limit=1)
 
     def _read_config(self, url: str, descriptor: Descriptor, manifest: str) -> BlobLook:
         trail = self._follow("GET", url, body_limit=config_secrets.MAX_CONFIG)
@@ -221,15 +240,23 @@ def _blob(
     )
 
 
-def _is_inconclusive(answer: Answer | None, length: int | None, size: int) -> bool:
-    """Whether the answer to HEAD leaves open if the blob is there.
+def _agrees(answer: Answer | None, length: int | None, size: int) -> bool:
+    """Whether an answer to HEAD says what the manifest says.
 
     Catch-all pages answer 200 to anything, some servers give no length or 0, some hops refuse HEAD, and a
-    URL that is signed for GET refuses it too. A limit on requests is none of these.
+    URL that is signed for GET refuses it too.
     """
-    if answer is None or answer.status in (401, 429):
-        return False
-    return answer.status != 200 or length != size
+    return answer is not None and answer.status == 200 and length == size
+
+
+def _is_final(answer: Answer | None) -> bool:
+    """Whether asking otherwise is of no use: no answer came, or a limit on requests or rights is at work."""
+    return answer is None or answer.status in (401, 429)
+
+
+def _says_nothing(answer: Answer | None, length: int | None) -> bool:
+    """Whether a request for one byte was refused for being one, and leaves open whether the blob is there."""
+    return answer is not None and (answer.status == 400 or (answer.status == 416 and length is None))
 
 
 def _length(answer: Answer | None) -> int | None:
@@ -240,7 +267,7 @@ def _length(answer: Answer | None) -> int | None:
 
 
 def _total(answer: Answer | None) -> int | None:
-    """How long the whole is, by the answer to a request for its first byte (RFC 9110 section 14.4)."""
+    """How long the whole is, by the answer to a request for one byte of it (RFC 9110 section 14.4)."""
     if answer is None or answer.status not in (200, 206, 416):
         return None
     if answer.status == 200:

@@ -217,15 +217,16 @@ def look_at_blobs(
     target: Target,
     endpoint: Endpoint,
     authorization: PullAuthorization,
+    product: Product | None,
     context: Context,
 ) -> Blobs:
-    """HEAD of every distinct layer and GET of every config that the wanted manifests list (end-2)."""
+    """HEAD or one byte of every distinct layer, and GET of every config, of the wanted manifests (end-2)."""
     if look.spared is not None:
         raise NotApplicable(look.spared)
     parts = _parts(look, children)
     if not parts:
         raise NotApplicable("no manifest for a wanted platform was read")
-    asker = BlobAsker(target, endpoint, authorization, context)
+    asker = BlobAsker(target, endpoint, authorization, product, context)
 
     def ask(part: tuple[Descriptor, str, str]) -> Any:
         return asker.look(*part)
@@ -263,7 +264,7 @@ def verify_blobs(
     layers = [descriptor for descriptor, role, _manifest in _parts(look, children) if role == "layer"]
     if not layers:
         raise NotApplicable("no layer of a wanted platform is known")
-    asker = BlobAsker(target, endpoint, authorization, context)
+    asker = BlobAsker(target, endpoint, authorization, None, context)
 
     def verify(numbered: tuple[int, Descriptor]) -> VerifiedBlob | None:
         number, descriptor = numbered

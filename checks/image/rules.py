@@ -132,7 +132,7 @@ def host_missing(
             certainty=Certainty.LIKELY,
             fix=(
                 "if that host was meant, write its port: "
-                f"{lookalike.name}:5000/{reference.path.partition('/')[2]}",
+                f"{lookalike.name}:5000/{target.text.partition('/')[2]}",
             ),
             evidence=("host-lookalike", *_exchanges(refused)),
         )
@@ -436,10 +436,9 @@ def _unsupported_document(look: ManifestLook, answer: Answer) -> Iterator[Draft]
     if isinstance(document, manifests.Schema1):
         yield finding(
             "image/manifest-unsupported",
-            f"{look.url} is a manifest of Docker's schema 1 ({document.media_type}). docker 26, containerd "
-            "2.1 and "
-            ""
-            "registry 3 no longer read these; older ones warn.",
+            f"{look.url} is a manifest of Docker's schema 1 ({document.media_type}). docker 26, containerd 2.1 "
+            "and registry 3 no longer read these; older ones warn. Registry 2.x also converts images to it for "
+            "requests whose Accept header was lost on the way, in a proxy.",
             evidence=(answer.exchange,),
         )
     elif isinstance(document, manifests.Artifact):
@@ -582,7 +581,8 @@ def manifest_corrupt(look: ManifestLook, target: Target, children: IndexChildren
     """A manifest that was asked for by digest, or names one in its header, and has another."""
     answer, content = look.answer, look.content
     asked = target.reference.digest if target.reference is not None else None
-    if answer is not None and content is not None:
+    # The digest of a signed manifest of schema 1 is that of its payload, not of the bytes.
+    if answer is not None and content is not None and not isinstance(content.document, manifests.Schema1):
         wanted = asked or answer.header("docker-content-digest")
         if wanted and _same_algorithm(wanted, content.digest) and wanted != content.digest:
             yield _manifest_differs(answer, wanted, content.digest, content.size)

@@ -96,11 +96,12 @@ def build_image(
     docker_schema2: bool = False,
     annotations: Mapping[str, str] | None = None,
     manifest_changes: Mapping[str, Any] | None = None,
+    config_changes: Mapping[str, Any] | None = None,
 ) -> Image:
     """Make an image; one name, platform and size give the same bytes every time.
 
     ``layer_size`` is in bytes, each layer. ``manifest_changes`` replaces keys of the manifest; None removes
-    one.
+    one. ``config_changes`` replaces keys of the configuration.
     """
     made = [layer(f"{name} {platform} layer {number}\n", size=layer_size) for number in range(layers)]
     config = _json(
@@ -110,6 +111,7 @@ def build_image(
             "config": {"Cmd": ["/content.txt"]},
             "rootfs": {"type": "layers", "diff_ids": [digest_of(tar) for tar, _ in made]},
             "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "test"} for _ in made],
+            **(config_changes or {}),
         }
     )
     media_type = DOCKER_MANIFEST if docker_schema2 else OCI_MANIFEST

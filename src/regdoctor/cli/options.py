@@ -114,6 +114,11 @@ _OPTIONS: Final = (
         metavar="OS/ARCH[/VARIANT]",
         help="Platform that the images must have; repeatable.",
     ),
+    _what(
+        "--verify-blobs",
+        is_flag=True,
+        help="Also download every layer and compute its digest; give a --deadline that suffices.",
+    ),
     _who("--username", metavar="NAME", help="User name; the password comes by --password-stdin."),
     _who("--password-stdin", is_flag=True, help="Read the password from standard input."),
     _who(

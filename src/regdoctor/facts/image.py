@@ -62,10 +62,11 @@ class SuspectedSecret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlobLook(msgspec.Struct, frozen=True, kw_only=True):
-    """One blob of the image: a layer asked for by HEAD, or the config, which is read.
+    """One blob of the image: a layer asked for by HEAD or for its last byte, or the config, which is read.
 
-    Where HEAD is not conclusive (no length or another, a page, a refusal), the first byte is asked for as
-    well; ``answer``, ``redirect`` and ``followed`` are then about that, and ``head`` is the answer to HEAD.
+    The byte is asked for where HEAD cannot be believed: it is answered from memory, or gave no length or another,
+    a page, a refusal. ``answer``, ``redirect`` and ``followed`` are about the request that decides; ``head`` is
+    the answer to HEAD where that does not.
     """
 
     descriptor: Descriptor

@@ -54,7 +54,7 @@ _URL_PASSWORD: Final = re.compile(
     r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/@:\"']{0,80}:(?P<value>[^\s/@\"']{3,200})@", re.I
 )
 _ASSIGNMENT: Final = re.compile(
-    r"(?<![\w.$-])(?:--)?(?P<name>[A-Za-z][A-Za-z0-9_.-]{1,80})="
+    r"(?<![\w.$-])(?:--)?(?P<name>[A-Za-z][A-Za-z0-9_.-]{0,80})="
     r"(?P<value>\"[^\"\n]{0,2000}\"|'[^'\n]{0,2000}'|[^\s\"';&|)]{1,2000})"
 )
 _PASSWORD_NAME: Final = re.compile(r"(?:(?:^|[_.-])(?:pass|pwd)|password|passwd|passphrase)$", re.I)
