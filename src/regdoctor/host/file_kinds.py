@@ -127,45 +127,48 @@ _POLICY_REQUIREMENT: Final = re.compile(
     r"\"type\"\s*:\s*\"(?:insecureAcceptAnything|reject|signedBy|signedBaseLayer|sigstoreSigned)\""
 )
 _CONTAINERD: Final = re.compile(
-    r"^\s*\[\s*['\"]?(?:plugins|proxy_plugins|stream_processors|grpc|timeouts)\b|io\.containerd\.(?:grpc|cri)\."
-    r"|^\s*(?:disabled_plugins|required_plugins|oom_score)\s*=",
+    r"^[ \t]*\[\s*['\"]?(?:plugins|proxy_plugins|stream_processors|grpc|timeouts)\b|io\.containerd\.(?:grpc|cri)\."
+    r"|^[ \t]*(?:disabled_plugins|required_plugins|oom_score)\s*=",
     re.MULTILINE,
 )
 _HOSTS: Final = re.compile(
-    r"^\s*\[\s*host\s*\.|^\s*\[\s*host\s*\]|^\s*capabilities\s*=.*\b(?:pull|resolve|push)\b", re.MULTILINE
+    r"^[ \t]*\[\s*host\s*\.|^[ \t]*\[\s*host\s*\]|^[ \t]*capabilities\s*=.*\b(?:pull|resolve|push)\b",
+    re.MULTILINE,
 )
 _BUILDKIT: Final = re.compile(
-    r"^\s*\[\s*(?:worker\s*\.\s*(?:oci|containerd)|registry\s*\.\s*['\"])|^\s*insecure-entitlements\s*=",
+    r"^[ \t]*\[\s*(?:worker\s*\.\s*(?:oci|containerd)|registry\s*\.\s*['\"])|^[ \t]*insecure-entitlements\s*=",
     re.MULTILINE,
 )
 _REGISTRIES: Final = re.compile(
-    r"^\s*\[\[\s*registry\s*(?:\.\s*mirror\s*)?\]\]|^\s*\[\s*registries\s*\.\s*(?:search|insecure|block)\s*\]"
-    r"|^\s*(?:unqualified-search-registries|short-name-mode|credential-helpers)\s*=",
+    r"^[ \t]*\[\[\s*registry\s*(?:\.\s*mirror\s*)?\]\]|^[ \t]*\[\s*registries\s*\.\s*(?:search|insecure|block)\s*\]"
+    r"|^[ \t]*(?:unqualified-search-registries|short-name-mode|credential-helpers)\s*=",
     re.MULTILINE,
 )
 _TRAEFIK_TOML: Final = re.compile(
-    r"^\s*\[\s*(?:entryPoints|entrypoints|certificatesResolvers|providers\s*\.|http\s*\.\s*(?:routers|services|middlewares))",
+    r"^[ \t]*\[\s*(?:entryPoints|entrypoints|certificatesResolvers|providers\s*\.|http\s*\.\s*(?:routers|services|middlewares))",
     re.MULTILINE,
 )
 _NGINX: Final = re.compile(
-    r"^\s*(?:http|server|events|stream)\s*\{|^\s*upstream\s+\S+\s*\{|^\s*location\s[^\n;]*\{"
-    r"|^\s*(?:proxy_pass|client_max_body_size|proxy_set_header|server_name)\s[^\n]*;",
+    r"^[ \t]*(?:http|server|events|stream)\s*\{|^[ \t]*upstream\s+\S+\s*\{|^[ \t]*location\s[^\n;]*\{"
+    r"|^[ \t]*(?:proxy_pass|client_max_body_size|proxy_set_header|server_name)\s[^\n]*;",
     re.MULTILINE,
 )
 _HAPROXY: Final = re.compile(
     r"^(?:global|defaults(?:\s+\S+)?|(?:frontend|backend|listen)\s+\S+(?:\s+\S+)?)\s*(?:#.*)?$", re.MULTILINE
 )
 _HAPROXY_LINE: Final = re.compile(
-    r"^\s+(?:bind|server|mode|timeout|default_backend|use_backend|option|http-request|balance|acl)\s",
+    r"^[ \t]+(?:bind|server|mode|timeout|default_backend|use_backend|option|http-request|balance|acl)\s",
     re.MULTILINE,
 )
-_CADDY: Final = re.compile(r"^\s*(?:reverse_proxy|handle_path|handle|tls|file_server)\b[^;]*$", re.MULTILINE)
+_CADDY: Final = re.compile(
+    r"^[ \t]*(?:reverse_proxy|handle_path|handle|tls|file_server)\b[^;]*$", re.MULTILINE
+)
 _CADDY_SITE: Final = re.compile(r"^[^\s#][^\n;]*\{\s*(?:#.*)?$|^\{\s*$", re.MULTILINE)
 _HTPASSWD: Final = re.compile(
     r"^[^\s:#][^:\n]*:(?:\$(?:2[aby]?|apr1|1|5|6)\$|\{(?:SHA|SSHA|PLAIN)\})[^:\n]*$", re.MULTILINE
 )
-_KUBERNETES: Final = re.compile(r"^\s*(?:-\s+)?[\"']?apiVersion[\"']?\s*:\s*[\"']?[a-z]", re.MULTILINE)
-_KUBERNETES_KIND: Final = re.compile(r"^\s*(?:-\s+)?[\"']?kind[\"']?\s*:\s*[\"']?[A-Z]", re.MULTILINE)
+_KUBERNETES: Final = re.compile(r"^[ \t]*(?:-\s+)?[\"']?apiVersion[\"']?\s*:\s*[\"']?[a-z]", re.MULTILINE)
+_KUBERNETES_KIND: Final = re.compile(r"^[ \t]*(?:-\s+)?[\"']?kind[\"']?\s*:\s*[\"']?[A-Z]", re.MULTILINE)
 
 
 def kind_of_text(text: str) -> FileKind | None:
@@ -265,5 +268,5 @@ def _foreign(text: str) -> bool:
         return bool(_JSON_KEY.search(text))
     return (
         len(_top_level(text) - {"version"}) > 1
-        or re.search(r"^\s*\[+[\w.\"' -]+\]+\s*$", text, re.M) is not None
+        or re.search(r"^[ \t]*\[+[\w.\"' -]+\]+\s*$", text, re.M) is not None
     )
