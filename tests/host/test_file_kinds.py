@@ -98,7 +98,7 @@ def test_there_is_a_sample_of_every_kind() -> None:
     [
         "",
         "hello\n",
-        "services:\n  registry:\n    image: registry:2\n    volumes: [data:/var/lib/registry]\nvolumes:\n  data:\n",
+        "services:\n  registry:\n    image: registry:2\n    volumes: [data:/var/lib]\nvolumes:\n  data:\n",
         '{"name": "package", "version": "1.0", "scripts": {}}',
         '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*"}]}',
         '[project]\nname = "x"\n[tool.ruff]\nline-length = 110\n',

@@ -140,12 +140,14 @@ _BUILDKIT: Final = re.compile(
     re.MULTILINE,
 )
 _REGISTRIES: Final = re.compile(
-    r"^[ \t]*\[\[\s*registry\s*(?:\.\s*mirror\s*)?\]\]|^[ \t]*\[\s*registries\s*\.\s*(?:search|insecure|block)\s*\]"
+    r"^[ \t]*\[\[\s*registry\s*(?:\.\s*mirror\s*)?\]\]"
+    r"|^[ \t]*\[\s*registries\s*\.\s*(?:search|insecure|block)\s*\]"
     r"|^[ \t]*(?:unqualified-search-registries|short-name-mode|credential-helpers)\s*=",
     re.MULTILINE,
 )
 _TRAEFIK_TOML: Final = re.compile(
-    r"^[ \t]*\[\s*(?:entryPoints|entrypoints|certificatesResolvers|providers\s*\.|http\s*\.\s*(?:routers|services|middlewares))",
+    r"^[ \t]*\[\s*(?:entryPoints|entrypoints|certificatesResolvers|providers\s*\.)"
+    r"|^[ \t]*\[\s*http\s*\.\s*(?:routers|services|middlewares)",
     re.MULTILINE,
 )
 _NGINX: Final = re.compile(
