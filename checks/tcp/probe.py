@@ -43,9 +43,12 @@ PAUSE = 0.01
 MOST_REPEATED = 8
 
 USUAL_PORTS = (443, 5000, 5001, 80, 8443)
-OTHER_PORTS_AFTER_SILENCE = 0.8
-"""Seconds for other ports once the one asked for has cost a whole step in silence."""
-OTHER_PORTS_AFTER_REFUSAL = 2.0
+PATIENCE = 1.5
+"""Seconds of silence after which other ports of the host are tried meanwhile: one repeated SYN fits in."""
+OTHER_PORTS = 2.0
+"""Seconds for connections to other ports, and what they answer."""
+ANSWERS_AFTER_SILENCE = 0.5
+"""Seconds for answers of other ports once the one asked for has cost a whole step."""
 
 SEGMENT_SIZES = (None, None, 1240, 536, 536, 88)
 """1240 passes a path with the least MTU of IPv6, 1280 (RFC 8200 section 5); 536 is the default of IPv4 (RFC 9293
@@ -65,7 +68,34 @@ def connect(endpoint: Endpoint, addresses: Addresses, context: Context) -> Conne
         if endpoint.proxy is not None:
             raise NotApplicable(f"clients reach {endpoint.address} through the proxy {endpoint.proxy}")
         raise Blocked(addresses.failure.message if addresses.failure else f"{endpoint.host} has no address")
-    return Connections(attempts=tcp.connect_all(addresses.addresses, endpoint.port, timeout))
+    accepted = threading.Event()
+    ended = threading.Event()
+    meanwhile: list[ConnectionAttempt] = []
+
+    def notice(attempt: ConnectionAttempt) -> None:
+        if attempt.failure is None:
+            accepted.set()
+
+    def try_other_ports() -> None:
+        patience = min(PATIENCE, timeout / 2)
+        if not ended.wait(patience) and not accepted.is_set():
+            bound = min(OTHER_PORTS, timeout - patience)
+            meanwhile.extend(_connect_elsewhere(endpoint, addresses.addresses[0], bound))
+
+    helper = threading.Thread(target=try_other_ports, name="other ports", daemon=True)
+    if endpoint.proxy is None and endpoint.role in _REGISTRIES:
+        helper.start()
+    attempts = tcp.connect_all(addresses.addresses, endpoint.port, timeout, watch=notice)
+    ended.set()
+    if helper.ident is not None:
+        helper.join(0.2)
+    return Connections(attempts=attempts, meanwhile=tuple(meanwhile))
+
+
+def _connect_elsewhere(endpoint: Endpoint, address: str, timeout: float) -> list[ConnectionAttempt]:
+    """Attempts to connect to the other usual ports of an address."""
+    ports = [port for port in USUAL_PORTS if port != endpoint.port]
+    return side_by_side(lambda port: tcp.connect_all([address], port, timeout)[0], ports)
 
 
 @probe
@@ -91,33 +121,33 @@ def connect_again(endpoint: Endpoint, connections: Connections, context: Context
 @probe
 def look_at_other_ports(endpoint: Endpoint, connections: Connections, context: Context) -> OtherPorts:
     """Looks whether a registry answers on another usual port of the host, where the one asked for is closed."""
-    if endpoint.role not in (Role.REGISTRY, Role.MIRROR, Role.UPSTREAM):
+    if endpoint.role not in _REGISTRIES:
         raise NotApplicable(f"the {endpoint.role.value} is no registry")
-    if endpoint.proxy is not None or connections.open_addresses or not connections.attempts:
+    if endpoint.proxy is not None or connections.open_addresses:
         raise NotApplicable("the port asked for accepts connections")
-    first = next(
-        (each for each in connections.attempts if each.failure and each.failure.kind in _HOST_IS_THERE),
-        connections.attempts[0],
-    )
-    if first.failure is not None and first.failure.kind not in (
-        _HOST_IS_THERE | {FailureKind.CONNECTION_TIMEOUT}
-    ):
-        raise NotApplicable(f"no host at {first.address}")
-    silent = first.seconds >= 1.0
-    bound = OTHER_PORTS_AFTER_SILENCE if silent else OTHER_PORTS_AFTER_REFUSAL
-    end = time.monotonic() + min(bound, context.deadline.step())
+    attempts = connections.meanwhile
+    seconds = min(ANSWERS_AFTER_SILENCE if attempts else OTHER_PORTS, context.deadline.step())
+    end = time.monotonic() + seconds
+    if not attempts:
+        turned_away = [
+            each.address
+            for each in connections.attempts
+            if each.failure is not None and each.failure.kind in _HOST_IS_THERE
+        ]
+        if not turned_away:
+            raise NotApplicable("no host turns connections away")
+        attempts = tuple(_connect_elsewhere(endpoint, turned_away[0], seconds))
 
-    def look(port: int) -> OtherPort:
-        (attempt,) = tcp.connect_all([first.address], port, max(0.1, end - time.monotonic()))
+    def look(attempt: ConnectionAttempt) -> OtherPort:
         if attempt.failure is not None:
-            return OtherPort(port=port, attempt=attempt)
-        scheme, answer = _ask(endpoint, port, first.address, end, context)
-        return OtherPort(port=port, attempt=attempt, scheme=scheme, answer=answer)
+            return OtherPort(port=attempt.port, attempt=attempt)
+        scheme, answer = _ask(endpoint, attempt.port, attempt.address, end, context)
+        return OtherPort(port=attempt.port, attempt=attempt, scheme=scheme, answer=answer)
 
-    ports = [port for port in USUAL_PORTS if port != endpoint.port]
-    return OtherPorts(ports=tuple(side_by_side(look, ports)))
+    return OtherPorts(ports=tuple(side_by_side(look, attempts)))
 
 
+_REGISTRIES = frozenset({Role.REGISTRY, Role.MIRROR, Role.UPSTREAM})
 _HOST_IS_THERE = frozenset({FailureKind.CONNECTION_REFUSED, FailureKind.CONNECTION_PROHIBITED})
 
 

@@ -183,7 +183,10 @@ class TestHealthy:
             ForwardProxy(addresses={NAME: REGISTRY}, host=FIRST, namespace=network.hosts.server)
         )
 
-        assert_healthy(network.check(NOBODY, env={"HTTP_PROXY": proxy.url}))
+        result = network.check(NOBODY, env={"HTTP_PROXY": proxy.url})
+
+        # Whether this machine has a container daemon without that proxy is another matter.
+        assert_healthy(result, allow=["proxy/daemon-differs"])
 
     def test_an_internationalised_name(self, network: Network) -> None:
         network.dnsmasq(FIRST, {"xn--bcher-kva.test": [REGISTRY]})

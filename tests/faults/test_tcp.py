@@ -140,7 +140,8 @@ class TestHealthy:
 
         result = network.check(f"http://{NAME}:5000", env={"HTTP_PROXY": proxy.url})
 
-        assert_healthy(result)
+        # Whether this machine has a container daemon without that proxy is another matter.
+        assert_healthy(result, allow=["proxy/daemon-differs"])
         assert result.report["duration_ms"] < 4000
 
 

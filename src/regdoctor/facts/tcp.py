@@ -28,6 +28,8 @@ class Connections(EndpointFact, frozen=True, kw_only=True):
     """Attempts to connect to every address of the host, direct."""
 
     attempts: tuple[ConnectionAttempt, ...]
+    meanwhile: tuple[ConnectionAttempt, ...] = ()
+    """Attempts to connect to other usual ports of the first address, made while the one asked for was silent."""
 
     @property
     def open_addresses(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,20 +72,28 @@ class IcmpError(msgspec.Struct, frozen=True, kw_only=True):
     sender: str | None = None
 
 
-def connect_all(addresses: Sequence[str], port: int, timeout: float) -> tuple[ConnectionAttempt, ...]:
+def connect_all(
+    addresses: Sequence[str],
+    port: int,
+    timeout: float,
+    *,
+    watch: Callable[[ConnectionAttempt], None] = lambda _attempt: None,
+) -> tuple[ConnectionAttempt, ...]:
     """Connects to every address side by side and closes at once what opens.
 
     :param addresses: IP literals, an IPv6 one possibly with a scope.
     :param timeout: seconds for all of them together; beyond 64 addresses each further 64 take their turn.
+    :param watch: is told of each attempt as soon as it is settled.
     """
     attempts: list[ConnectionAttempt] = []
     for start in range(0, len(addresses), _MOST_AT_ONCE):
-        attempts.extend(_connect_side_by_side(addresses[start : start + _MOST_AT_ONCE], port, timeout))
+        some = addresses[start : start + _MOST_AT_ONCE]
+        attempts.extend(_connect_side_by_side(some, port, timeout, watch))
     return tuple(attempts)
 
 
 def _connect_side_by_side(
-    addresses: Sequence[str], port: int, timeout: float
+    addresses: Sequence[str], port: int, timeout: float, watch: Callable[[ConnectionAttempt], None]
 ) -> tuple[ConnectionAttempt, ...]:
     attempts: dict[int, ConnectionAttempt] = {}
     end = time.monotonic() + timeout
@@ -108,6 +116,7 @@ def _connect_side_by_side(
                 selector.unregister(pending.socket)
                 waiting -= 1
                 attempts[pending.position] = _finish(pending, port)
+                watch(attempts[pending.position])
         for key in list(selector.get_map().values()):
             pending = key.data
             attempts[pending.position] = _timed_out(pending, port, timeout)
