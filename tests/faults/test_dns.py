@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Authority
 from tests.support.dns_server import DnsBehaviour, DnsServer, reply_to
 from tests.support.dnsmasq import Dnsmasq
 from tests.support.forward_proxy import ForwardProxy
@@ -476,6 +477,29 @@ class TestAnswersDiffer:
         found = assert_single_root_cause(result, "dns/answers-differ")
         assert found["severity"] == "error"
         assert assert_has(result, "tcp/refused")["caused_by"] == found["id"]
+
+    def test_a_stale_address_at_which_another_server_has_taken_over(
+        self, network: Network, authority: Authority
+    ) -> None:
+        right = authority.issue([NAME], [REGISTRY]).write(network.folder / "right")
+        wrong = authority.issue(["other.test"], [SECOND]).write(network.folder / "wrong")
+        for host, files in ((REGISTRY, right), (SECOND, wrong)):
+            network.servers.enter_context(
+                Registry(
+                    network.folder / f"tls-{host}",
+                    host=host,
+                    port=443,
+                    name=NAME,
+                    tls=files,
+                    namespace=network.hosts.server,
+                )
+            )
+        network.dnsmasq(FIRST, {NAME: [SECOND]})
+        network.dnsmasq(SECOND, KNOWN)
+
+        result = network.check(FIRST, SECOND, target=f"https://{NAME}", arguments=["--cacert", str(right.ca)])
+
+        assert_single_root_cause(result, "dns/answers-differ")
 
     def test_the_second_nameserver_holds_a_stale_address(self, network: Network) -> None:
         network.dnsmasq(FIRST, KNOWN)
