@@ -71,7 +71,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How one check ended. ``reason`` says why it was skipped or failed to run, else it is empty."""
+    """How one check ended. ``reason`` says why it was skipped, failed to run or saw a part only; else empty."""
 
     id: str
     title: str

@@ -207,7 +207,7 @@ def _status(judgements: Sequence[Judgement], findings: Sequence[Finding]) -> tup
         return Status.SKIP, _skip_reason(blocked[0]), ""
     if not judged and absent:
         return Status.SKIP, _skip_reason(absent[0]), ""
-    return Status.PASS, "", ""
+    return Status.PASS, _skip_reason(blocked[0]) if blocked else "", ""
 
 
 def _skip_reason(judgement: Judgement) -> str:

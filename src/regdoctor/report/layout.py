@@ -238,14 +238,19 @@ def headline(diagnosis: Diagnosis) -> Headline:
             "plug-in, not of the registry.",
             do=f"leave it out with --skip {broken[0].id}, and report what --verbose shows of it",
         )
+    hindered = [check for check in checks if check.status is Status.PASS and check.reason]
     skipped = [check for check in checks if check.status is Status.SKIP]
+    if hindered:
+        seen = f"{hindered[0].id} could look at a part only: {_bare_reason(hindered[0])}"
+    elif skipped:
+        seen = f"{skipped[0].id} was skipped: {_bare_reason(skipped[0])}"
+    else:
+        seen = "No check looked at anything."
     return Headline(
         title="No fault was found, but not enough could be looked at",
-        seen=f"{skipped[0].id} was skipped: {_bare_reason(skipped[0])}"
-        if skipped
-        else "No check looked at anything.",
+        seen=seen,
         do="mend what hindered the checks below, or give them more time with --deadline, and run it again"
-        if skipped
+        if hindered or skipped
         else "choose more checks with --only, or leave --only and --skip out",
     )
 
