@@ -10,6 +10,7 @@ from regdoctor.api import (
     Answer,
     Blobs,
     Certainty,
+    DirectLook,
     Draft,
     Endpoint,
     Failure,
@@ -21,6 +22,7 @@ from regdoctor.api import (
     Ping,
     PlainPort,
     ProducerKind,
+    ProxyAnswer,
     PullAuthorization,
     RepeatedQuestion,
     Replicas,
@@ -226,6 +228,41 @@ def gateway(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
             certainty=certainty,
             evidence=(answer.exchange,),
         )
+
+
+@rule("http/upstream-down", "http/gateway-timeout", "http/response-timeout")
+def through_proxy(endpoint: Endpoint, asked: ProxyAnswer, direct: DirectLook | None) -> Iterator[Draft]:
+    """The forward proxy is well, and finds no registry at the other end, as little as the direct way does."""
+    past = Ping(answer=direct.answer, trusted=direct.trusted) if direct is not None else None
+    if past is not None and answers.looks_like_registry(past):
+        return
+    answer = asked.answer
+    if answer is None:
+        if asked.failure is not None and asked.failure.kind is FailureKind.RESPONSE_TIMEOUT:
+            yield finding(
+                "http/response-timeout",
+                f"The forward proxy {endpoint.proxy} takes requests for {endpoint.address} and does not answer "
+                "them in time: either it waits in vain for the registry, or it hangs itself.",
+                certainty=Certainty.LIKELY,
+                evidence=("proxy-answer",),
+            )
+        return
+    own = answer.method == "CONNECT" or answer.producer.kind is ProducerKind.FORWARD_PROXY
+    squid = answer.header("x-squid-error") or ""
+    if answer.status < 500 or not own or squid.startswith(("ERR_ACCESS_DENIED", "ERR_FORWARDING_DENIED")):
+        return
+    why = f" ({squid})" if squid else f" and says {answers.words(answer)}" if answers.words(answer) else ""
+    late = answer.status == 504
+    yield finding(
+        "http/gateway-timeout" if late else "http/upstream-down",
+        f"The forward proxy {endpoint.proxy} answered {answer.method} {answer.url} with {answer.status}{why}. "
+        "The proxy itself is well; "
+        + ("the registry does not answer it in time" if late else "it cannot connect to the registry")
+        + ". Either the registry is down, or the proxy does not know its name or the way there.",
+        certainty=Certainty.LIKELY,
+        fix=(f"from the proxy's own host: curl -i {endpoint.url}/v2/",),
+        evidence=(answer.exchange, "proxy-answer"),
+    )
 
 
 @rule("http/registry-unhealthy", "http/server-error")
@@ -705,8 +742,8 @@ def downloads_vary(endpoint: Endpoint, verified: VerifiedBlobs) -> Iterator[Draf
         yield finding(
             "http/content-rewritten",
             f"The layer {blob.descriptor.digest} has {blob.descriptor.size} bytes. Downloaded "
-            f"{len(blob.downloads)} times it came with {sizes}, and not with the same bytes. What lies in storage "
-            "does not change, so a hop on the way cuts or changes it; clients say “unexpected EOF” or “failed size "
-            "validation”.",
+            f"{len(blob.downloads)} times it came with {sizes}, and not with the same bytes. What lies in "
+            "storage does not change, so a hop on the way cuts or changes it; clients say “unexpected EOF” or "
+            "“failed size validation”.",
             evidence=tuple(each.answer.exchange for each in blob.downloads if each.answer is not None),
         )

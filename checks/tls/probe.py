@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from regdoctor.api import (
     Addresses,
     Blocked,
+    ClientRejections,
     Connections,
     Context,
     Endpoint,
@@ -25,11 +25,10 @@ from regdoctor.api import (
     Ping,
     PlainPort,
     Role,
-    Secret,
     ServedCertificate,
     certificates,
+    handshake_log,
     probe,
-    proxies,
     tls,
     trust,
     tunnel,
@@ -81,7 +80,7 @@ def shake_hands(
         raise NotApplicable(f"clients address {endpoint.address} by plain HTTP")
     stores = _stores(endpoint, context)
     if endpoint.proxy is not None:
-        openers = {endpoint.host: _tunnel(endpoint, context)}
+        openers = {endpoint.host: tunnel.opener(endpoint, context)}
     elif connections is None or not connections.open_addresses:
         if addresses is not None and not addresses.addresses:
             raise Blocked(f"{endpoint.host} does not resolve to an address")
@@ -143,30 +142,6 @@ def _stores(endpoint: Endpoint, context: Context) -> tuple[trust.TrustStore, ...
     return trust.trust_stores(context.options, names, context.home, context.environment)
 
 
-def _tunnel(endpoint: Endpoint, context: Context) -> tls.Opener:
-    proxy = context.options.proxy or proxies.proxy_for(endpoint.url, context.environment).proxy_url or ""
-    if urlsplit(proxy).scheme not in ("http", "https"):
-        raise NotApplicable(f"clients reach {endpoint.address} through the proxy {endpoint.proxy}")
-    password = urlsplit(proxy).password
-    if password:
-        context.conceal(Secret(password))
-        context.conceal(Secret(unquote(password)))
-
-    def wrap(connection: socket.socket, name: str) -> socket.socket:
-        settings = tls.client_context(
-            context.options,
-            urlsplit(proxy).netloc.rpartition("@")[2],
-            context.home,
-            verify=True,
-            shared=context.shared,
-            lock=context.lock,
-            environment=context.environment,
-        )
-        return settings.wrap_socket(connection, server_hostname=name)
-
-    return tunnel.through_proxy(Secret(proxy), endpoint.host, endpoint.port, wrap)
-
-
 @probe
 def try_tls(
     endpoint: Endpoint, connections: Connections | None, ping: Ping | None, context: Context
@@ -226,3 +201,15 @@ def _look_up(
         certificate=certificates.read_certificate(found),
         completes=bool(completed.path),
     )
+
+
+@probe
+def read_rejections(context: Context) -> ClientRejections:
+    """Lines of the log given with ``--log`` in which a client rejects the server's certificate."""
+    path = context.options.log
+    if path is None:
+        raise NotApplicable("no log is given (--log)")
+    try:
+        return handshake_log.read_rejections(path)
+    except OSError as error:
+        raise Blocked(f"{path} cannot be read: {error.strerror or error}") from error

@@ -18,6 +18,7 @@ from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of
 from regdoctor.facts import __all__ as _facts
 from regdoctor.host import (
     config_file,
+    daemon_proxies,
     disk,
     docker_config,
     file_kinds,
@@ -91,6 +92,7 @@ __all__ = [
     "certificates",
     "challenges",
     "config_file",
+    "daemon_proxies",
     "config_secrets",
     "digests",
     "disk",

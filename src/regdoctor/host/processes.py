@@ -49,12 +49,13 @@ class Process:
         return Path(path)
 
     def option(self, flag: str) -> str | None:
-        """The value after a flag such as ``-f``, joined or apart, or None."""
+        """The value of a flag such as ``-f`` or ``--file``, joined (``-fX``, ``--file=X``) or apart, or None."""
+        joined = f"{flag}=" if flag.startswith("--") else flag
         for position, word in enumerate(self.command[1:], start=1):
             if word == flag:
                 return self.command[position + 1] if position + 1 < len(self.command) else None
-            if word.startswith(flag) and not flag.startswith("--"):
-                return word[len(flag) :]
+            if word.startswith(joined):
+                return word[len(joined) :]
         return None
 
     def identity(self) -> Identity | None:

@@ -47,6 +47,8 @@ class ProxyDecision:
     variable: str | None = None
     no_proxy_variable: str | None = None
     no_proxy_entry: str | None = None
+    ignored: bool = False
+    """Whether a proxy is named by a value that Go cannot read, and so does not count."""
     why: str
     problems: tuple[str, ...] = ()
 
@@ -128,6 +130,7 @@ def proxy_for(url: str, environment: Mapping[str, str]) -> ProxyDecision:
     if proxy is None:
         return ProxyDecision(
             variable=variable,
+            ignored=True,
             why=f"{variable} is not a URL, so Go's clients ignore it",
             problems=tuple(problems),
         )
@@ -188,7 +191,8 @@ def parse_proxy(value: str) -> tuple[str | None, str | None]:
     scheme, host = parsed
     if url != value and "/" in value.rstrip("/"):
         # Go tries harder than it should: "http:/proxy" becomes http://http:/proxy, a proxy called "http".
-        return url, f"the value is malformed, Go takes {host!r} for the proxy's host"
+        hint = "; special characters in the password must be percent-encoded" if "@" in value else ""
+        return url, f"the value is malformed, Go takes {host!r} for the proxy's host{hint}"
     if scheme not in _SUPPORTED:
         return url, f"{scheme}:// is no kind of proxy that Go knows"
     if value != value.strip():
@@ -304,6 +308,33 @@ def networks_that_would_cover(
             for address in known
         )
     )
+
+
+def why_not_covered(no_proxy: str, host: str, port: int, addresses: Iterable[str] = ()) -> tuple[str, ...]:
+    """Why items that look as if they were meant for a host do not keep it off the proxy, one sentence each.
+
+    ``no_proxy`` is the variable's value; ``addresses`` are those that the host's name resolves to here. Empty
+    where nothing comes near.
+    """
+    entries = parse_no_proxy(no_proxy)
+    host = host.lower()
+    said = [
+        f"{entry.text} holds an address of {host}, but networks and addresses count only where the image name "
+        "itself has a literal address: names are never resolved for this"
+        for entry in (networks_that_would_cover(entries, addresses) if _address(host) is None else ())
+    ]
+    for entry in entries:
+        if entry.problem is not None and host in entry.text:
+            said.append(f"{entry.text}: {entry.problem}")
+        elif entry.kind is EntryKind.DOMAIN and entry.subdomains_only and entry.value == host:
+            said.append(f"{entry.text} covers the names below {host}, and not {host} itself: write {host}")
+        elif entry.port and entry.port != str(port) and _without_port(entry).matches(host, str(port)):
+            said.append(f"{entry.text} covers port {entry.port} alone, and the registry is on {port}")
+    return tuple(said)
+
+
+def _without_port(entry: NoProxyEntry) -> NoProxyEntry:
+    return msgspec.structs.replace(entry, port="")
 
 
 def _first(environment: Mapping[str, str], *names: str) -> tuple[str | None, str]:

@@ -411,9 +411,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def without_userinfo(url: str) -> str:
-    """The URL without user name and password."""
+    """A proxy's URL as far as it matters, scheme, host and port: in malformed ones secrets stand anywhere."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _read(

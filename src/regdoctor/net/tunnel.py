@@ -100,15 +100,14 @@ class ForwardProxy:
 
     ``shown`` is the URL without them.
 
-    :raises ValueError: the URL has no host, or a port out of range.
+    :raises ValueError: the port is out of range.
     """
 
     def __init__(self, url: Secret) -> None:
         parts = urlsplit(url.reveal())
-        if not parts.hostname:
-            raise ValueError("the proxy's URL has no host")
         self.scheme = parts.scheme
-        self.host = parts.hostname
+        # Go dials ":3128", a port without a host, on this machine (net.Dial).
+        self.host = parts.hostname or "localhost"
         self.port = parts.port or DEFAULT_PORTS.get(parts.scheme, 80)
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.address = f"{name}:{self.port}"
@@ -145,13 +144,27 @@ class ForwardProxy:
         """
         if self.is_socks:
             return _socks(stream, host, port, self.userinfo, end)
-        stream.write(_request(_target(host, port), self.userinfo), _left(end))
+        target = _target(host, port)
+        stream.write(_request(f"CONNECT {target}", target, self.userinfo), _left(end))
         header = _header(stream, end)
         status, reason = _status(header)
         answer = TunnelAnswer(status=status, reason=reason, headers=_fields(header))
         if answer.opened:
             return answer
         return msgspec.structs.replace(answer, body=_body(stream, answer.headers, end))
+
+    def fetch(self, stream: Stream, url: str, end: float) -> TunnelAnswer:
+        """Asks an HTTP proxy for an http URL itself, without a tunnel (RFC 9112 section 3.2.2).
+
+        :raises OSError: the exchange fails; time-outs are those of the stream.
+        :raises ValueError: what comes is no answer.
+        """
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        stream.write(_request(f"GET {url}", host, self.userinfo, closing=True), _left(end))
+        header = _header(stream, end)
+        status, reason = _status(header)
+        fields = _fields(header)
+        return TunnelAnswer(status=status, reason=reason, headers=fields, body=_body(stream, fields, end))
 
 
 def configured_proxy(url: str, options: Options, environment: Mapping[str, str]) -> Secret | None:
@@ -249,33 +262,40 @@ def refused(proxy: ForwardProxy, host: str, port: int, answer: TunnelAnswer) -> 
     )
 
 
-def ask(proxy: Secret, host: str, port: int, context: Context) -> Answer | Failure:
-    """Asks a proxy for a tunnel and closes it again: its own answer, or why there is none.
+def ask(proxy: Secret, endpoint: Endpoint, context: Context) -> Answer | Failure:
+    """Asks a proxy for a host on the way: for a tunnel, which is closed again, or for an http URL itself.
 
-    Unlike in :func:`through_proxy` a failure is one of the connection to the proxy itself, by its own kind
+    Unlike in :func:`through_proxy` a failure is one of the connection to the proxy, by its own kind
     (``CONNECTION_REFUSED``, ``TLS_NOT_SPOKEN``, …). The exchange is traced. Bounded by one network step.
+
+    :raises ValueError: the proxy's URL is none.
     """
     from regdoctor.model import Exchange, Timings
+    from regdoctor.producer import producer_of
     from regdoctor.redact import redact_body, redact_headers, redact_url
 
     way = ForwardProxy(proxy)
+    for secret in way.secrets:
+        context.conceal(secret)
+    plain = endpoint.scheme == "http" and not way.is_socks
+    method = "GET" if plain else "CONNECT"
+    url = endpoint.url + endpoint.path if plain else _target(endpoint.host, endpoint.port)
     timeout = context.deadline.step()
     started, sent_at = time.monotonic(), datetime.now(UTC)
     identity = context.trace.begin()
-    got = _ask(way, host, port, started + timeout, context)
+    got = _ask(way, endpoint, url if plain else None, started + timeout, context)
     seconds = time.monotonic() - started
-    told = got if isinstance(got, TunnelAnswer) else None
-    headers = redact_headers(told.headers) if told is not None else ()
-    kind = next((value for name, value in headers if name == "content-type"), None)
-    excerpt = redact_body(told.body, kind) if told is not None else ""
-    url = redact_url(_target(host, port))
+    told = got if isinstance(got, TunnelAnswer) else TunnelAnswer(status=0, reason="")
+    headers = redact_headers(told.headers)
+    content_type = next((value for name, value in headers if name == "content-type"), None)
+    excerpt = redact_body(told.body, content_type)
     context.trace.end(
         Exchange(
             id=identity,
-            method="CONNECT",
-            url=url,
-            status=told.status if told is not None else None,
-            request_headers=(("Host", url),),
+            method=method,
+            url=redact_url(url),
+            status=told.status or None,
+            request_headers=(("Host", redact_url(_target(endpoint.host, endpoint.port))),),
             response_headers=headers,
             body_excerpt=excerpt,
             timings_ms=Timings(wait=round(seconds * 1000, 1)),
@@ -284,12 +304,10 @@ def ask(proxy: Secret, host: str, port: int, context: Context) -> Answer | Failu
     )
     if isinstance(got, Failure):
         return got
-    from regdoctor.producer import producer_of
-
     return Answer(
         exchange=identity,
-        url=url,
-        method="CONNECT",
+        url=redact_url(url),
+        method=method,
         status=got.status,
         headers=headers,
         body_excerpt=excerpt,
@@ -301,7 +319,9 @@ def ask(proxy: Secret, host: str, port: int, context: Context) -> Answer | Failu
     )
 
 
-def _ask(way: ForwardProxy, host: str, port: int, end: float, context: Context) -> TunnelAnswer | Failure:
+def _ask(
+    way: ForwardProxy, endpoint: Endpoint, url: str | None, end: float, context: Context
+) -> TunnelAnswer | Failure:
     from regdoctor.net.dns import shared_resolver
 
     resolver = shared_resolver(context.shared, context.lock, context.options.resolvers)
@@ -318,7 +338,10 @@ def _ask(way: ForwardProxy, host: str, port: int, end: float, context: Context) 
                 connection = tls_settings(way, context).wrap_socket(connection, server_hostname=way.host)
             step = Step.EXCHANGE
             with connection:
-                return way.ask(SocketStream(connection), host, port, end)
+                stream = SocketStream(connection)
+                if url is not None:
+                    return way.fetch(stream, url, end)
+                return way.ask(stream, endpoint.host, endpoint.port, end)
     except ValueError as error:
         return make_failure(FailureKind.RESPONSE_MALFORMED, way.address, error=error)
     except OSError as error:
@@ -346,14 +369,21 @@ def plain_answer(proxy: Secret, context: Context, timeout: float) -> str | None:
 def opener(endpoint: Endpoint, context: Context) -> Callable[[float], socket.socket | Failure]:
     """What opens a connection to a host on the way through the proxy that clients use for it.
 
-    :raises ValueError: no proxy is used for it, or the proxy's URL is none.
+    :raises ValueError: no proxy is used for it.
     """
     from regdoctor.net.dns import shared_resolver
 
     proxy = configured_proxy(endpoint.url, context.options, context.environment)
     if proxy is None:
         raise ValueError(f"no proxy is used for {endpoint.address}")
-    way = ForwardProxy(proxy)
+    try:
+        way = ForwardProxy(proxy)
+    except ValueError as error:
+        message = f"the forward proxy's URL is malformed: {error}"
+        malformed = make_failure(FailureKind.PROXY_UNREACHABLE, endpoint.address, message=message)
+        return lambda _timeout: malformed
+    for secret in way.secrets:
+        context.conceal(secret)
     resolver = shared_resolver(context.shared, context.lock, context.options.resolvers)
 
     def connect(name: str, port: int, timeout: float) -> socket.socket:
@@ -393,8 +423,10 @@ def _target(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _request(target: str, userinfo: tuple[bytes, bytes] | None) -> bytes:
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", "User-Agent: regdoctor"]
+def _request(what: str, host: str, userinfo: tuple[bytes, bytes] | None, *, closing: bool = False) -> bytes:
+    lines = [f"{what} HTTP/1.1", f"Host: {host}", "User-Agent: regdoctor"]
+    if closing:
+        lines += ["Accept: */*", "Connection: close"]
     if userinfo is not None:
         lines.append(f"Proxy-Authorization: Basic {base64.b64encode(b':'.join(userinfo)).decode()}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
