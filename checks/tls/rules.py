@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from regdoctor.api import (
     Certainty,
+    ClientRejections,
     DateReadings,
     Draft,
     Endpoint,
@@ -694,3 +695,22 @@ def _reason(failure: Failure | None) -> str:
         FailureKind.CONNECTION_RESET: "the server resets the connection",
     }
     return known.get(failure.kind) or failure.exception or failure.message
+
+
+@rule("tls/client-distrusts")
+def client_distrusts(rejections: ClientRejections) -> Iterator[Draft]:
+    """The server's log shows clients that broke off the handshake because of its certificate."""
+    if not rejections.last:
+        return
+    clients = list(dict.fromkeys(each.client for each in rejections.last))
+    alerts = list(dict.fromkeys(each.alert for each in rejections.last))
+    latest = rejections.last[-1]
+    shown = ", ".join(clients[:5]) + (f" and {len(clients) - 5} more" if len(clients) > 5 else "")
+    place = rejections.path if latest.line is None else f"{rejections.path}:{latest.line}"
+    yield finding(
+        "tls/client-distrusts",
+        f"{rejections.count} handshakes in {rejections.path} were ended by the client with an alert about this "
+        f"server's certificate ({', '.join(alerts)}). The clients: {shown}. What they lack or object to is seen "
+        "from there, not from here.",
+        evidence=(place,),
+    )

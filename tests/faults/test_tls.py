@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.conftest import NAME, StartNginx, StartRegistry, TokenRegistry
 from tests.support import certificates as make
 from tests.support import programs
+from tests.support.certificates import CertificateFiles
 from tests.support.forward_proxy import ForwardProxy
 from tests.support.http_server import Answer, HTTPServer
 from tests.support.nginx import ReverseProxy
@@ -31,6 +33,7 @@ from tests.support.regdoctor_cli import (
     run_regdoctor,
 )
 from tests.support.registry import Registry
+from tests.support.skopeo import skopeo
 
 pytestmark = [pytest.mark.needs("docker-registry"), pytest.mark.needs_root]
 
@@ -549,3 +552,55 @@ def test_a_good_certificate_through_a_forward_proxy_is_healthy(
         result = check(registry.address, "--cacert", ca, "--proxy", proxy.url, hosts={})
 
     assert_lacks(result, *(code for code in codes(result.report) if code.startswith(("tls/", "trust/"))))
+
+
+# what the server's log says about its clients
+
+
+@pytest.mark.needs("docker-registry", "skopeo")
+def test_clients_that_do_not_trust_the_registry_are_found_in_its_log(
+    start_registry: StartRegistry, certificate: CertificateFiles, tmp_path: Path
+) -> None:
+    registry = start_registry(tls=certificate)
+    assert skopeo("inspect", f"docker://{registry.address}/team/app:1.0").returncode != 0
+    registry.daemon.wait_for_log(r"remote error: tls")
+    log = tmp_path / "registry.log"
+    log.write_text(registry.log())
+
+    found = assert_single_root_cause(
+        run_regdoctor("check", "--cacert", certificate.ca, "--log", log, registry.address),
+        "tls/client-distrusts",
+    )
+
+    assert "127.0.0.1" in found["detail"]
+    assert found["evidence"][0].startswith(f"{log}:")
+
+
+@pytest.mark.needs("docker-registry", "nginx", "skopeo")
+def test_clients_that_do_not_trust_nginx_are_found_in_its_log(
+    registry: Registry, start_nginx: StartNginx, certificate: CertificateFiles, tmp_path: Path
+) -> None:
+    nginx = start_nginx(ReverseProxy(registry.upstream, tls=certificate))
+    assert skopeo("inspect", f"docker://{nginx.address}/team/app:1.0").returncode != 0
+    nginx.daemon.wait_for_log(r"SSL alert number")
+    log = tmp_path / "error.log"
+    log.write_text(nginx.log())
+
+    assert_single_root_cause(
+        run_regdoctor("check", "--cacert", certificate.ca, "--log", log, nginx.address),
+        "tls/client-distrusts",
+    )
+
+
+@pytest.mark.needs("docker-registry")
+def test_health_checks_in_the_log_are_no_clients(
+    start_registry: StartRegistry, certificate: CertificateFiles, tmp_path: Path
+) -> None:
+    registry = start_registry(tls=certificate)
+    with socket.create_connection(("127.0.0.1", registry.port)):
+        pass
+    registry.daemon.wait_for_log(r"TLS handshake error from \S+ EOF")
+    log = tmp_path / "registry.log"
+    log.write_text(registry.log())
+
+    assert_healthy(run_regdoctor("check", "--cacert", certificate.ca, "--log", log, registry.address))

@@ -101,6 +101,15 @@ from regdoctor.facts.image import (
     VerifiedBlob,
     VerifiedBlobs,
 )
+from regdoctor.facts.proxy import (
+    DaemonProxies,
+    DaemonProxy,
+    DirectHandshake,
+    DirectLook,
+    ForwardProxies,
+    ProxyAnswer,
+    ProxySetting,
+)
 from regdoctor.facts.push import (
     FurtherSession,
     ManifestPush,
@@ -135,6 +144,8 @@ from regdoctor.facts.tcp import (
     SegmentTrials,
 )
 from regdoctor.facts.tls import (
+    ClientRejection,
+    ClientRejections,
     Handshake,
     Handshakes,
     IssuerLookup,
@@ -163,6 +174,8 @@ __all__ = [
     "Blobs",
     "Challenges",
     "ChildLook",
+    "ClientRejection",
+    "ClientRejections",
     "Component",
     "ComponentHealth",
     "ConfigEntry",
@@ -193,6 +206,7 @@ __all__ = [
     "FileFact",
     "FileKind",
     "FolderRights",
+    "ForwardProxies",
     "FurtherSession",
     "Handshake",
     "Handshakes",
@@ -232,6 +246,8 @@ __all__ = [
     "ProxyAnswer",
     "ProxySetting",
     "Product",
+    "ProxyAnswer",
+    "ProxySetting",
     "PullAuthorization",
     "PushAuthorization",
     "PushRemains",

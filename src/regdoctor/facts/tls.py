@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from regdoctor.facts.base import EndpointFact, Failure
+from regdoctor.facts.base import EndpointFact, Fact, Failure
 
 
 class ServedCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,3 +143,25 @@ class Handshakes(EndpointFact, frozen=True, kw_only=True):
     """TLS handshakes with every address that accepted a connection."""
 
     handshakes: tuple[Handshake, ...]
+
+
+class ClientRejection(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a server's log: a client ended the handshake with an alert about the server's certificate."""
+
+    line: int | None
+    """Counted from 1; null where only the end of a long log was read."""
+    client: str
+    """The client's address."""
+    alert: str
+    """In the words of Go's ``crypto/tls``."""
+
+
+class ClientRejections(Fact, frozen=True, kw_only=True):
+    """What a server's log says about clients that reject its certificate."""
+
+    path: str
+    count: int
+    last: tuple[ClientRejection, ...]
+    """The latest lines, oldest first."""
+    whole: bool
+    """Whether the log was read from its beginning."""
