@@ -55,7 +55,7 @@ RESERVE = 4.0
 """Seconds at the end of the run that are kept for cancelling."""
 LOOKS = 3
 """At the status of a session: enough to meet another one of two or three replicas."""
-FURTHER_SESSIONS = 4
+FURTHER_SESSIONS = 6
 COMMIT_SECONDS = 32.0
 """A little longer than containerd's image store waits for the answer to the last PUT."""
 
@@ -215,7 +215,7 @@ def _upload(way: uploads.Uploads, seen: dict[str, Any], remains: list[Remain], c
     if any(not reading.reached(step.answer) for step in steps if step.answer is not None):
         seen["methods"] = tuple(_try_methods(way))
     if any(reading.lost(step.answer) for step in (*seen.get("statuses", ()), *steps)):
-        seen["further"] = tuple(_look_again(way, remains) for _ in range(FURTHER_SESSIONS))
+        seen["further"] = tuple(_further_sessions(way, seen, remains))
 
 
 def _carry_on(
@@ -316,14 +316,20 @@ def _try_methods(way: uploads.Uploads) -> Iterator[UploadStep]:
     yield way.send("DELETE", session)[0]
 
 
-def _look_again(way: uploads.Uploads, remains: list[Remain]) -> FurtherSession:
-    session = way.session()
-    with session:
-        statuses = (session.status(), session.status()) if session.open else ()
-        seen = FurtherSession(start=session.start, statuses=statuses)
-    if session.remain is not None:
-        remains.append(session.remain)
-    return seen
+def _further_sessions(
+    way: uploads.Uploads, seen: dict[str, Any], remains: list[Remain]
+) -> Iterator[FurtherSession]:
+    """More sessions, until one is found again: by the URL a balancer may send all about one to one replica."""
+    found = any(step.succeeded for step in seen.get("statuses", ()))
+    for _ in range(0 if found else FURTHER_SESSIONS):
+        session = way.session()
+        with session:
+            statuses = (session.status(),) if session.open else ()
+        if session.remain is not None:
+            remains.append(session.remain)
+        yield FurtherSession(start=session.start, statuses=statuses)
+        if any(step.succeeded for step in statuses):
+            return
 
 
 def _needs_complete(endpoint: Endpoint, session: UploadSession) -> None:
@@ -354,8 +360,8 @@ def try_sizes(
     withheld = None
     with context.cleanup.hold():
         try:
-            smallest = _announce(way, session, trials)
-            sizes = [size for size in SENT_SIZES if smallest is None or size < smallest]
+            passing = _announce(way, session, trials)
+            sizes = [size for size in SENT_SIZES if size <= passing]
             deletion = session.deletion
             if deletion is None or deletion.status in (401, 403) or not reading.reached(deletion.answer):
                 withheld = "uploads cannot be cancelled here, so nothing large was sent"
@@ -367,28 +373,25 @@ def try_sizes(
     return UploadSizes(trials=tuple(trials), withheld=withheld, remains=tuple(remains))
 
 
-def _announce(way: uploads.Uploads, session: UploadSession, trials: list[SizeTrial]) -> int | None:
-    """Finds the smallest size of the list that is refused by its announcement; None where none is."""
+def _announce(way: uploads.Uploads, session: UploadSession, trials: list[SizeTrial]) -> int:
+    """Finds the largest size of the list that is not refused by its announcement; 0 where all are."""
     round_trip = session.chunk.seconds if session.chunk is not None else 1.0
     patience = max(0.5, min(2.0, 4 * round_trip))
     url = f"{way.root}/blobs/uploads/{uploads.NO_SESSION}"
 
-    def refused(size: int) -> bool:
+    def passes(size: int) -> bool:
         way.cleanup.check()
         step, _ = way.send("PATCH", url, headers=(uploads.OCTETS,), announce=size, seconds=patience)
         trials.append(SizeTrial(size=size, announced=True, step=step))
-        return step.status == 413
+        return step.status != 413
 
-    if not refused(ANNOUNCED_SIZES[-1]):
-        return None
+    if passes(ANNOUNCED_SIZES[-1]):
+        return ANNOUNCED_SIZES[-1]
     low, high = 0, len(ANNOUNCED_SIZES) - 1
     while low < high:
         middle = (low + high) // 2
-        if refused(ANNOUNCED_SIZES[middle]):
-            high = middle
-        else:
-            low = middle + 1
-    return ANNOUNCED_SIZES[high]
+        low, high = (middle + 1, high) if passes(ANNOUNCED_SIZES[middle]) else (low, middle)
+    return ANNOUNCED_SIZES[high - 1] if high else 0
 
 
 def _send_bodies(
@@ -484,7 +487,7 @@ class _SlowBody:
 
 
 def _pausing(way: uploads.Uploads, seconds: float) -> _SlowBody:
-    return _SlowBody(way, seconds, min(LONGEST_PAUSE, max(INTERVAL, seconds - 1)), bytes(PIECE), bytes(KIB))
+    return _SlowBody(way, seconds, min(LONGEST_PAUSE, max(INTERVAL, seconds - 1)), bytes(4 * KIB), bytes(KIB))
 
 
 @probe

@@ -93,6 +93,11 @@ def by_registry(answer: Answer) -> bool:
     return answer.producer.kind is ProducerKind.REGISTRY or said(answer).is_registry_json
 
 
+def by_distribution(answer: Answer) -> bool:
+    """Whether distribution made the answer, by the header that it sets on all of its answers."""
+    return answer.header("docker-distribution-api-version") is not None
+
+
 def by_a_hop(answer: Answer) -> Certainty | None:
     """How surely a refusal (4xx, 5xx) is that of a hop before the registry; None where nothing speaks for it."""
     if answer.status < 400 or answer.status == 401 or by_registry(answer):
@@ -123,16 +128,21 @@ def place(url: str) -> str:
 
 
 def line(answer: Answer) -> str:
-    """``PATCH https://… was answered 413 by nginx``."""
-    return f"{answer.method} {place(answer.url)} was answered {answer.status} by {who(answer)}"
+    """``PATCH /v2/app/blobs/uploads/… was answered 413 by nginx``: the path without ids, which say nothing."""
+    path = re.sub(r"(/blobs/uploads/)[^/]+/?$", r"\1…", urlsplit(answer.url).path)
+    path = re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1…", path)
+    return f"{answer.method} {path} was answered {answer.status} by {who(answer)}"
 
 
 def quoted(answer: Answer) -> str:
-    """The words of the answer, for a sentence; empty where it has none."""
+    """The words of the answer, for a sentence, of a page its title; empty where it has none."""
     body = said(answer)
     words = [": ".join(filter(None, (each.code, each.message, each.detail))) for each in body.errors]
     if body.message:
         words.append(body.message)
+    page = re.search(r"<title>\s*(.*?)\s*</title>|<h1>\s*(.*?)\s*</h1>", answer.body_excerpt, re.I | re.S)
+    if page is not None:
+        words.append(page[1] or page[2] or "")
     text = "; ".join(words) or " ".join(re.sub(r"<[^>]*>", " ", answer.body_excerpt).split())
     return f" (“{text[:300]}”)" if text else ""
 
@@ -169,6 +179,32 @@ def reached(answer: Answer | None) -> bool:
     return answer is not None and by_a_hop(answer) is None
 
 
+def blocks(answer: Answer) -> bool:
+    """Whether the answer refuses a request as such; other refusals have codes of their own."""
+    return 400 <= answer.status < 500 and answer.status not in (404, 407, 408, 410, 413, 429, 431, 499)
+
+
+def signature_refused(answer: Answer | None) -> bool:
+    """Whether distribution could not verify the state of an upload: only then the error has a detail.
+
+    ``registry/handlers/blobupload.go``: another offset, name or session gives the same code without one.
+    """
+    return answer is not None and any(
+        error.code == "BLOB_UPLOAD_INVALID" and error.detail for error in said(answer).errors
+    )
+
+
+def statuses(session: UploadSession) -> tuple[UploadStep, ...]:
+    """Every look at the status of a session that had just been opened."""
+    return (*session.statuses, *(step for other in session.further for step in other.statuses))
+
+
+def looks(session: UploadSession) -> tuple[UploadStep, ...]:
+    """Every request about a session that had been opened."""
+    rest = (session.chunk, session.commit)
+    return (*statuses(session), *(step for step in rest if step is not None))
+
+
 def refusal(answer: Answer | None) -> str | None:
     """The code of the known refusal that the answer of a registry to a push is; None where it is none."""
     if answer is None or answer.status < 400:
@@ -184,11 +220,10 @@ def refusal(answer: Answer | None) -> str | None:
         return "push/immutable-tag"
     if _POLICY.search(text) or answer.status == 412:
         return "push/policy-blocked"
-    if answer.status == 405 and "UNSUPPORTED" in said(answer).codes:
+    if answer.status == 405 and answer.method == "POST" and "UNSUPPORTED" in said(answer).codes:
         return "push/unsupported-cache"
-    if answer.status >= 500 and by_registry(answer) and answer.status not in (502, 503, 504):
-        return "push/storage-failure"
-    return None
+    own = answer.status >= 500 and answer.status not in (502, 503, 504) and by_registry(answer)
+    return "push/storage-failure" if own and "bad Content-Type" not in text else None
 
 
 def _takes_only_reads(answer: Answer) -> bool:

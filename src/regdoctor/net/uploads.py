@@ -30,6 +30,8 @@ CANCEL_SECONDS: Final = 5.0
 CANCEL_STEP: Final = 2.0
 CANCEL_ATTEMPTS: Final = 6
 """Enough to meet the replica that holds the session, where replicas differ."""
+HOPELESS_ATTEMPTS: Final = 2
+"""Where not one request about the session was answered well."""
 OCTETS: Final = ("Content-Type", "application/octet-stream")
 """distribution takes no other type in a PATCH (``registry/handlers/blobupload.go``)."""
 NO_SESSION: Final = "00000000-0000-0000-0000-000000000000"
@@ -163,6 +165,7 @@ class Session:
         self._headers = headers
         self._url: str | None = None
         self._doubtful = False
+        self._found = False
         self._committed = False
         self._sent = 0
         self.location: Location | None = None
@@ -230,6 +233,7 @@ class Session:
         if response is not None and step.succeeded and method == "PATCH" and response.location is not None:
             self._follow(resolve_location(url, response.location))
         self._sent += step.sent
+        self._found = self._found or step.succeeded
         self._doubtful = self._doubtful or (step.status == 404 and http is None)
         return step
 
@@ -270,16 +274,18 @@ class Session:
 
         Where another replica may hold it, or may have another secret, an answer 404 is not the last word.
         """
+        attempts = HOPELESS_ATTEMPTS if self._doubtful and not self._found else CANCEL_ATTEMPTS
         unknown = 0
         step = self._send("DELETE", http=http)
-        for _ in range(CANCEL_ATTEMPTS):
+        for attempt in range(1, attempts + 1):
             if step.succeeded:
                 return "", True
             codes = error_codes(step.answer)
             unknown = unknown + 1 if "BLOB_UPLOAD_UNKNOWN" in codes else 0
-            if unknown > 1 and (not self._doubtful or unknown == CANCEL_ATTEMPTS):
+            if unknown > 1 and not self._doubtful:
                 return "", True
-            if step.answer is not None and "BLOB_UPLOAD_INVALID" not in codes and not unknown:
+            lost = unknown or "BLOB_UPLOAD_INVALID" in codes
+            if attempt == attempts or not (lost or step.answer is None):
                 break
             step = self._send("DELETE", http=http)
         return _outcome(step), False
