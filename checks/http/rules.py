@@ -29,6 +29,8 @@ from regdoctor.api import (
     Role,
     Target,
     TokenExchange,
+    UploadSession,
+    UploadSizes,
     VerifiedBlobs,
     finding,
     manifests,
@@ -375,15 +377,7 @@ def after_the_ping(
     if answer is None or answer.producer.kind is ProducerKind.FORWARD_PROXY:
         return
     before = "/v2/ is answered well, and "
-    code = (
-        "http/upstream-down"
-        if answer.status in _UNREACHED
-        else "http/gateway-timeout"
-        if answer.status in _TIMED_OUT
-        else "http/no-backend"
-        if answer.status == 503
-        else "http/server-error"
-    )
+    code = _code_of_hop(answer)
     if answers.is_registry_s(answer) or code == "http/server-error":
         yield _server_error(answer, before)
         return
@@ -393,6 +387,65 @@ def after_the_ping(
         certainty=Certainty.LIKELY,
         evidence=(answer.exchange,),
     )
+
+
+@rule(
+    "http/upstream-down",
+    "http/no-backend",
+    "http/gateway-timeout",
+    "http/server-error",
+    "http/response-timeout",
+)
+def during_an_upload(
+    endpoint: Endpoint, ping: Ping, upload: UploadSession, sizes: UploadSizes | None
+) -> Iterator[Draft]:
+    """``/v2/`` answers well, and a hop fails at the steps of an upload."""
+    if endpoint.role is not Role.REGISTRY or ping.answer is None or ping.answer.status >= 500:
+        return
+    sent = [each for each in (sizes.trials if sizes is not None else ()) if not each.announced]
+    for step, size in (*((each, None) for each in upload.steps), *((each.step, each.size) for each in sent)):
+        answer, failure = step.answer, step.failure
+        silent = failure is not None and failure.kind is FailureKind.RESPONSE_TIMEOUT
+        # The PUT that finishes an upload has a code of its own; large bodies may just be slow to send.
+        if silent and size is None and step.method != "PUT":
+            yield finding(
+                "http/response-timeout",
+                f"/v2/ is answered well, and {step.method} of an upload was not answered within "
+                f"{step.seconds:.1f} s.",
+                evidence=("upload-session",),
+            )
+            return
+        if answer is None or not _fails_at_a_hop(answer):
+            continue
+        after = (
+            f" Uploads of a few bytes pass, and one of {size} bytes does not: proxies that keep whole bodies "
+            "answer so where the disk for them is full or may not be written."
+            if size is not None
+            else ""
+        )
+        said = answers.words(answer)
+        yield finding(
+            _code_of_hop(answer),
+            f"/v2/ is answered well, and {answers.line(answer)} by {answers.by(answer)} after "
+            f"{answer.seconds:.1f} s" + (f": {said}." if said else ".") + after,
+            certainty=Certainty.LIKELY,
+            evidence=(answer.exchange,),
+        )
+        return
+
+
+def _code_of_hop(answer: Answer) -> str:
+    """What a status of 500 and more, or of a time-out, says of the hop that sent it."""
+    if answer.status in _UNREACHED:
+        return "http/upstream-down"
+    if answer.status in _TIMED_OUT:
+        return "http/gateway-timeout"
+    return "http/no-backend" if answer.status == 503 else "http/server-error"
+
+
+def _fails_at_a_hop(answer: Answer) -> bool:
+    """Whether something in front of the registry failed in its place."""
+    return (answer.status >= 500 or answer.status in _TIMED_OUT) and not answers.is_registry_s(answer)
 
 
 def _image_answers(
@@ -453,6 +506,7 @@ def rate_limits(
     children: IndexChildren | None,
     blobs: Blobs | None,
     replicas: Replicas | None,
+    upload: UploadSession | None = None,
 ) -> Iterator[Draft]:
     """429, requests that pass only one by one, or quota headers that say how little is left."""
     if endpoint.role is not Role.REGISTRY:
@@ -463,6 +517,7 @@ def rate_limits(
         authorization.answer if authorization is not None else None,
         *_image_answers(look, children, blobs),
         *(replicas.question.answers if replicas is not None else ()),
+        *(step.answer for step in (upload.steps if upload is not None else ())),
     )
     seen = tuple(answer for answer in found if isinstance(answer, Answer))
     limited = next((answer for answer in seen if _is_limit(answer)), None)
