@@ -14,21 +14,20 @@ _PUBLIC = frozenset(
         "gcr.io",
         "pkg.dev",
         "registry.k8s.io",
-        "amazonaws.com",
         "public.ecr.aws",
         "azurecr.io",
-        "azure.com",
-        "windows.net",
+        "blob.core.windows.net",
         "mcr.microsoft.com",
         "registry.gitlab.com",
-        "gitlab.com",
         "registry.access.redhat.com",
         "registry.redhat.io",
         "nvcr.io",
         "cgr.dev",
     }
 )
-"""Services on the internet, whose certificates come from public authorities, and the hosts of their parts."""
+"""Services on the internet, whose certificates come from public authorities, with the hosts below them."""
+_AMAZON = re.compile(r"(?:\.dkr\.ecr|(?:^|\.)s3)[.-](?:[a-z0-9.-]+\.)?amazonaws\.com(?:\.cn)?")
+"""ECR and S3; machines of customers have names in amazonaws.com as well."""
 
 _PRODUCTS = {
     "zscaler": "Zscaler",
@@ -60,7 +59,10 @@ _PRODUCTS = {
 def is_public(host: str) -> bool:
     """Whether the host belongs to one of the public registries."""
     parts = host.split(".")
-    return any(".".join(parts[start:]) in _PUBLIC for start in range(len(parts)))
+    if any(".".join(parts[start:]) in _PUBLIC for start in range(len(parts))):
+        return True
+    found = _AMAZON.search(host)
+    return found is not None and found.end() == len(host)
 
 
 def inspecting_product(name: str) -> str | None:

@@ -319,16 +319,17 @@ def daemon_differs(
             continue
         yield finding(
             "proxy/daemon-differs",
-            f"{_way(setting.proxy)} this shell {'reaches' if here else 'does not reach'} {endpoint.address}, and "
-            f"{_way(daemon.proxy).lower()} {daemon.daemon} {'does' if there else 'does not'} "
+            f"This shell {'reaches' if here else 'does not reach'} {endpoint.address} {_way(setting.proxy)}, and "
+            f"{daemon.daemon} {'does' if there else 'does not'} {_way(daemon.proxy)} "
             f"({_outcome(daemon, connections)}). {daemon.daemon} takes its proxy from {daemon.source}, not from "
             "this shell." + ("" if daemon.running else f" {daemon.daemon} is not running now."),
+            certainty=Certainty.PROVEN if daemon.running else Certainty.LIKELY,
             evidence=("daemon-proxies", "proxy-setting"),
         )
 
 
 def _way(proxy: str | None) -> str:
-    return f"Through the proxy {proxy}" if proxy is not None else "Directly"
+    return f"through the proxy {proxy}" if proxy is not None else "directly"
 
 
 def _works(daemon: DaemonProxy, connections: Connections | None) -> bool | None:

@@ -12,6 +12,7 @@ from regdoctor.host.proxies import (
     parse_no_proxy,
     parse_proxy,
     proxy_for,
+    why_not_covered,
 )
 
 PROXY = "http://proxy.test:3128"
@@ -220,3 +221,31 @@ def test_the_password_of_a_proxy_is_not_shown() -> None:
 def test_no_environment_crashes_the_decision(proxy: str, no_proxy: str, host: str) -> None:
     environment = {"HTTPS_PROXY": proxy, "NO_PROXY": no_proxy}
     assert proxy_for(f"https://{host}/", environment).why
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "words"),
+    [
+        ("10.0.0.0/8", "names are never resolved"),
+        ("10.1.2.3", "names are never resolved"),
+        (".reg.test", "covers the names below reg.test"),
+        ("*.reg.test", "covers the names below reg.test"),
+        ("reg.test:443", "covers port 443 alone"),
+        ("https://reg.test", "scheme"),
+        ("a.test reg.test b.test", "commas alone"),
+        ("localhost;reg.test", "commas alone"),
+    ],
+)
+def test_items_that_look_as_if_they_covered_a_host_are_explained(no_proxy: str, words: str) -> None:
+    (sentence,) = why_not_covered(no_proxy, "reg.test", 5000, ["10.1.2.3"])
+
+    assert words in sentence
+
+
+@pytest.mark.parametrize("no_proxy", ["", "other.test", "192.168.0.0/16", "localhost,127.0.0.1", "eg.test"])
+def test_items_that_have_nothing_to_do_with_a_host_are_left_alone(no_proxy: str) -> None:
+    assert why_not_covered(no_proxy, "reg.test", 5000, ["10.1.2.3"]) == ()
+
+
+def test_a_literal_address_is_not_told_that_names_are_never_resolved() -> None:
+    assert why_not_covered("10.0.0.0/8", "192.168.0.1", 5000, ["192.168.0.1"]) == ()

@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from regdoctor.api import Failure, FailureKind, Secret
-from regdoctor.net.tunnel import through_proxy
+from regdoctor.api import Answer, Endpoint, Failure, FailureKind, ProducerKind, Role, Secret
+from regdoctor.net.tunnel import ask, plain_answer, through_proxy
+from tests.engine.examples import context
 from tests.support.ports import free_port
-from tests.support.raw_server import close_after_greeting, raw_server, send
+from tests.support.raw_server import close_after_greeting, hold, raw_server, send
 
 
 def no_tls(connection: socket.socket, _name: str) -> socket.socket:
@@ -176,3 +177,73 @@ def test_a_login_that_socks_wants_is_told(userinfo: str) -> None:
 
     assert isinstance(failure, Failure)
     assert "407" in failure.message
+
+
+def endpoint(scheme: str = "https") -> Endpoint:
+    return Endpoint(role=Role.REGISTRY, scheme=scheme, host="reg.test", port=5000, path="/v2/")
+
+
+def test_what_a_proxy_says_is_an_answer_of_its_own() -> None:
+    refusal = (
+        b"HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nContent-Length: 6\r\n"
+        b"Content-Type: text/plain\r\n\r\nno way"
+    )
+    run = context()
+    with raw_server(Proxy(refusal)) as port:
+        answer = ask(Secret(f"http://me:canary@127.0.0.1:{port}"), endpoint(), run)
+
+    assert isinstance(answer, Answer)
+    assert (answer.method, answer.url, answer.status) == ("CONNECT", "reg.test:5000", 403)
+    assert answer.producer.kind is ProducerKind.FORWARD_PROXY
+    assert answer.body_excerpt == "no way"
+    (exchange,) = run.trace.exchanges
+    assert (exchange.id, exchange.status) == (answer.exchange, 403)
+    assert "canary" not in repr((answer, exchange))
+
+
+def test_an_http_host_is_asked_for_without_a_tunnel() -> None:
+    proxy = Proxy(b"HTTP/1.0 200 OK\r\nDocker-Distribution-Api-Version: registry/2.0\r\n\r\n{}")
+    with raw_server(proxy) as port:
+        answer = ask(Secret(f"http://127.0.0.1:{port}"), endpoint("http"), context())
+
+    assert isinstance(answer, Answer)
+    assert answer.producer.kind is ProducerKind.REGISTRY
+    assert proxy.request.startswith(b"GET http://reg.test:5000/v2/ HTTP/1.1\r\nHost: reg.test:5000\r\n")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind"),
+    [
+        (close_after_greeting, FailureKind.RESPONSE_MALFORMED),
+        (send(b"SSH-2.0-x\r\n\r\n"), FailureKind.RESPONSE_MALFORMED),
+        (hold, FailureKind.RESPONSE_TIMEOUT),
+    ],
+    ids=["closes", "is no proxy", "is silent"],
+)
+def test_a_proxy_s_own_failure_keeps_its_kind(
+    behaviour: Callable[[socket.socket, threading.Event], None], kind: FailureKind
+) -> None:
+    with raw_server(behaviour) as port:
+        failure = ask(Secret(f"http://127.0.0.1:{port}"), endpoint(), context())
+
+    assert isinstance(failure, Failure)
+    assert failure.kind is kind
+
+
+def test_a_refused_connection_to_the_proxy_is_said_to_be_refused() -> None:
+    failure = ask(Secret(f"http://127.0.0.1:{free_port()}"), endpoint(), context())
+
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.CONNECTION_REFUSED
+
+
+def test_a_plain_proxy_called_https_is_found_out() -> None:
+    with raw_server(Proxy(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        proxy = Secret(f"https://127.0.0.1:{port}")
+
+        assert plain_answer(proxy, context(), 1.0) == "HTTP/1.1 400 Bad Request"
+
+
+def test_a_silent_port_answers_nothing_in_plain() -> None:
+    with raw_server(hold) as port:
+        assert plain_answer(Secret(f"https://127.0.0.1:{port}"), context(), 0.2) is None

@@ -26,6 +26,8 @@ DEBIAN_PACKAGES: Mapping[str, str] = MappingProxyType(
         "openssl": "openssl",
         "setpriv": "util-linux",
         "skopeo": "skopeo",
+        "squid": "squid",
+        "tinyproxy": "tinyproxy-bin",
         "unshare": "util-linux",
     }
 )
