@@ -93,7 +93,6 @@ __all__ = [
     "certificates",
     "challenges",
     "config_file",
-    "daemon_proxies",
     "config_secrets",
     "daemon_proxies",
     "digests",

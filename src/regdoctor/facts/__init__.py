@@ -111,6 +111,7 @@ from regdoctor.facts.proxy import (
     ProxySetting,
 )
 from regdoctor.facts.push import (
+    DeletionRefusal,
     FurtherSession,
     ManifestPush,
     PolicyRefusal,
@@ -124,15 +125,6 @@ from regdoctor.facts.push import (
     UploadSession,
     UploadSizes,
     UploadStep,
-)
-from regdoctor.facts.proxy import (
-    DaemonProxies,
-    DaemonProxy,
-    DirectHandshake,
-    DirectLook,
-    ForwardProxies,
-    ProxyAnswer,
-    ProxySetting,
 )
 from regdoctor.facts.tcp import (
     ConnectionAttempt,
@@ -192,6 +184,7 @@ __all__ = [
     "DaemonProxy",
     "DateReading",
     "DateReadings",
+    "DeletionRefusal",
     "DirectHandshake",
     "DirectLook",
     "Discovery",
@@ -202,7 +195,6 @@ __all__ = [
     "Fact",
     "Failure",
     "FailureKind",
-    "ForwardProxies",
     "FileFact",
     "FileKind",
     "FolderRights",
@@ -243,8 +235,6 @@ __all__ = [
     "PolicyRefusal",
     "Producer",
     "ProducerKind",
-    "ProxyAnswer",
-    "ProxySetting",
     "Product",
     "ProxyAnswer",
     "ProxySetting",
