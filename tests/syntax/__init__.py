@@ -1,0 +1,1 @@
+"""Readers of JSON and TOML that keep the place of every value."""
