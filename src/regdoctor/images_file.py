@@ -164,6 +164,7 @@ def _image_keys(text: str, name: str) -> Iterator[tuple[int, str, bool]]:
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _check_depth(text, name, loader)
         for document in yaml.compose_all(text, Loader=loader):
             yield from _walk(document, name, set(), 0, certain=False)
     except yaml.YAMLError as error:
@@ -173,6 +174,20 @@ def _image_keys(text: str, name: str) -> Iterator[tuple[int, str, bool]]:
         raise ImagesFileError(f"{where} is not YAML: {problem}") from None
     except RecursionError:
         raise ImagesFileError(f"{name} is nested too deeply") from None
+
+
+def _check_depth(text: str, name: str, loader: Any) -> None:
+    """Refuses deep nesting before anything is composed: libyaml's composer recurses, and would end the process."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEPTH:
+                raise ImagesFileError(f"{name} is nested deeper than {_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _walk(
