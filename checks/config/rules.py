@@ -10,6 +10,7 @@ from regdoctor.api import (
     ConfigFile,
     ConfigProblem,
     ConfigProblemKind,
+    DeletionRefusal,
     Draft,
     Each,
     Endpoint,
@@ -208,3 +209,17 @@ def _effect(repeated: RepeatedKey, config: ConfigFile) -> str:
     if entry is not None and entry.kind == "map":
         return f"The registry takes the one of line {last} alone; what only the earlier one says is lost."
     return f"The registry takes the value of line {last} and says nothing about the others."
+
+
+@rule("config/delete-disabled")
+def deletion_refused(refusal: DeletionRefusal) -> Iterator[Draft]:
+    """A registry that was pushed to says that it deletes nothing."""
+    by_distribution = refusal.answer.header("docker-distribution-api-version") is not None
+    yield finding(
+        "config/delete-disabled",
+        f"DELETE of a blob was answered {refusal.answer.status} UNSUPPORTED, as by every registry whose "
+        f"storage.delete.enabled is not set. The {refusal.remain.size} bytes that --push uploaded to "
+        f"{refusal.remain.where} stay until garbage collection.",
+        certainty=Certainty.PROVEN if by_distribution else Certainty.LIKELY,
+        evidence=(refusal.answer.exchange,),
+    )

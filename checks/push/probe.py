@@ -15,6 +15,7 @@ from regdoctor.api import (
     Credentials,
     Deadline,
     DeadlineExceeded,
+    DeletionRefusal,
     Endpoint,
     Failure,
     FailureKind,
@@ -617,3 +618,13 @@ def notice_policy(look: ManifestLook) -> PolicyRefusal:
         if answer is not None and answer.status == 412:
             return PolicyRefusal(answer=answer)
     raise NotApplicable("the manifest was not refused")
+
+
+@probe
+def notice_refused_deletion(session: UploadSession) -> DeletionRefusal:
+    """Keeps the answer of a registry that deletes nothing (405 UNSUPPORTED)."""
+    answer = session.deletion.answer if session.deletion is not None else None
+    blobs = [remain for remain in session.remains if remain.kind is RemainKind.BLOB]
+    if answer is None or answer.status != 405 or "UNSUPPORTED" not in reading.said(answer).codes or not blobs:
+        raise NotApplicable("the registry did not refuse to delete a blob")
+    return DeletionRefusal(answer=answer, remain=blobs[0])

@@ -128,6 +128,7 @@ def test_the_same_blob_is_left_every_time(start_registry: StartRegistry) -> None
     assert len(blobs) == 1
     assert registry.client().request("GET", "/v2/_catalog").json() == repositories
     assert any(kind == "blob" and "405" in why for kind, why in remains(again))
+    assert "stay until garbage collection" in assert_has(again, "config/delete-disabled")["detail"]
 
 
 def test_a_registry_that_deletes_forgets_the_blob(registry: Registry, image: str) -> None:
@@ -540,6 +541,29 @@ def test_used_up_inodes_are_suspected_where_the_registry_does_not_say(
     assert "inodes" in found["fix"][0]
 
 
+@pytest.mark.needs("nginx")
+def test_a_proxy_that_has_no_room_for_bodies_is_told_from_the_registry(
+    registry: Registry, start_nginx: StartNginx, tmp_path: Path
+) -> None:
+    with tmpfs(tmp_path / "spool", size="1m") as spool:
+        proxy = ReverseProxy(
+            registry.upstream, request_buffering=True, server_directives=[f"client_body_temp_path {spool};"]
+        )
+        found = assert_single_root_cause(check(start_nginx(proxy).address), "http/server-error")
+
+    assert "by nginx" in found["detail"]
+    assert "the disk for them is full" in found["detail"]
+
+
+def test_a_repository_that_does_not_exist_yet_is_healthy(registry: Registry, image: str) -> None:
+    new_tag = check(f"{registry.address}/team/app:2.0")
+    new_repository = check(f"{registry.address}/team/other:1.0")
+
+    assert_healthy(new_tag)
+    assert assert_has(new_tag, "image/tag-not-found")["severity"] == "info"
+    assert_healthy(new_repository)
+
+
 # time
 
 
@@ -601,6 +625,19 @@ class Hop(SkewedProxy):
     def _forward(self, request: Request) -> Answer:
         time.sleep(self._delay(request))
         return self._answer(request) or super()._forward(request)
+
+
+@pytest.mark.needs("haproxy")
+def test_a_proxy_that_does_not_wait_for_the_commit_is_named(
+    registry: Registry, tmp_path: Path, servers: ExitStack
+) -> None:
+    hop = servers.enter_context(Hop(registry, delay=lambda request: 3.0 * (request.method == "PUT")))
+    member = hop.url.removeprefix("http://")
+    proxy = servers.enter_context(Haproxy(tmp_path / "haproxy", [member], defaults=("timeout server 2s",)))
+    found = assert_single_root_cause(check(proxy.address), "http/gateway-timeout")
+
+    assert "PUT" in found["detail"]
+    assert "HAProxy" in found["detail"]
 
 
 def test_a_commit_that_takes_long_is_named(registry: Registry, servers: ExitStack) -> None:

@@ -202,6 +202,13 @@ class PolicyRefusal(Fact, frozen=True, kw_only=True):
     answer: Answer
 
 
+class DeletionRefusal(Fact, frozen=True, kw_only=True):
+    """The registry's own refusal to delete the blob that was uploaded, and what stays for that reason."""
+
+    answer: Answer
+    remain: Remain
+
+
 class PushRemains(Fact, frozen=True, kw_only=True):
     """All that the push left in the registry; empty where nothing is left."""
 
