@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec.structs import replace
 
 from regdoctor.api import (
     Answer,
@@ -24,10 +27,13 @@ from regdoctor.api import (
     Product,
     Refusal,
     Repositories,
+    Role,
     Settings,
+    Severity,
     Tags,
     Target,
     TokenExchange,
+    UploadSession,
     Upstream,
     UpstreamLook,
     Vendor,
@@ -104,7 +110,7 @@ def host_missing(
     tags: Tags | None,
     refusal: Refusal | None,
     exchange: TokenExchange | None,
-    ping: Ping | None,
+    pings: Annotated[Each[Ping], Role.REGISTRY],
     credentials: Credentials | None,
     lookalike: HostLookalike | None,
 ) -> Iterator[Draft]:
@@ -117,7 +123,7 @@ def host_missing(
     refused = naming.refused_or_unknown(look, tags, refusal, exchange)
     if refused is not None:
         said = f"{means} There GET {refused.url} is answered {refused.status}{_quoted(refused)}."
-    elif not naming.was_reached(ping):
+    elif not naming.was_reached(next(iter(pings.values()), None)):
         said = f"{means} Docker Hub was not reached from here."
     else:
         said = means
@@ -191,8 +197,12 @@ def not_found(
     repositories: Repositories | None,
     product: Product | None,
     upstream: Upstream | None,
+    upload: UploadSession | None = None,
 ) -> Iterator[Draft]:
-    """404 for the manifest: the repository, the tag or the manifest is missing."""
+    """404 for the manifest: the repository, the tag or the manifest is missing.
+
+    What does not exist yet is no obstacle to a push that the registry accepts.
+    """
     answer, reference = look.answer, target.reference
     if answer is None or reference is None or answer.status != 404:
         return
@@ -204,8 +214,10 @@ def not_found(
     tag_list = tags.answer if tags is not None else None
     evidence = _exchanges(answer, tag_list)
     listed = tag_list is not None and tag_list.status == 200
+    awaited = upload is not None and upload.accepted
     if naming.unknown_repository(look, tags) is not None:
-        yield _repository_not_found(target, said, repositories, product, evidence)
+        missing = _repository_not_found(target, said, repositories, product, evidence)
+        yield replace(missing, severity=Severity.INFO) if awaited else missing
     elif tags is not None and reference.digest is None and reference.reference in tags.tags:
         # A cache lists the tags of its upstream, and holds of their manifests only what was pulled.
         if upstream is None:
@@ -237,6 +249,7 @@ def not_found(
             "image/tag-not-found",
             f"{said} The repository {reference.repository} has no tag {reference.reference}.{beside}",
             certainty=Certainty.PROVEN if listed and tags is not None and tags.complete else Certainty.LIKELY,
+            severity=Severity.INFO if awaited else None,
             fix=_suggest(target, tuple(f"{reference.repository}:{name}" for name in similar[:1])),
             evidence=evidence,
         )
@@ -645,7 +658,7 @@ def upstream_broken(
     target: Target,
     settings: Settings,
     upstream: Upstream,
-    pings: Each[Ping],
+    pings: Annotated[Each[Ping], Role.UPSTREAM],
     seen: UpstreamLook | None,
     look: ManifestLook | None,
 ) -> Iterator[Draft]:

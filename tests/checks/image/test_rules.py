@@ -423,7 +423,7 @@ class TestHostMissing:
                 listed,
                 refusal,
                 exchange,
-                ping,
+                Each({endpoint(): ping} if ping is not None else {}),
                 credentials,
                 lookalike,
             )
