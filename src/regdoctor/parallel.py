@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], *, workers: int = 8) -> list[Result]:
+def side_by_side(
+    function: Callable[[Item], Result], items: Sequence[Item], *, workers: int = 8
+) -> list[Result]:
     """The results in the order of the items.
 
     Daemon threads, so that one that hangs keeps nothing alive; at most ``workers`` at a time. The first
@@ -44,3 +46,44 @@ def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], *, w
     if errors:
         raise errors[min(errors)]
     return [results[index] for index in range(len(items))]
+
+
+def spread(first: Iterable[Item], work: Callable[[Item], Iterable[Item]], *, workers: int = 8) -> None:
+    """Does work that finds further work, such as the folders in a folder, side by side until none is left.
+
+    ``work`` returns the further items. What was found last is done first, so that few items wait. Daemon
+    threads; the first exception ends the work and is raised here.
+    """
+    waiting = list(first)
+    changed = threading.Condition()
+    busy = 0
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        nonlocal busy
+        while True:
+            with changed:
+                while not waiting and busy and not errors:
+                    changed.wait()
+                if errors or not waiting:
+                    changed.notify_all()
+                    return
+                item = waiting.pop()
+                busy += 1
+            found: Iterable[Item] = ()
+            try:
+                found = list(work(item))
+            except BaseException as error:  # handed to the caller's thread
+                errors.append(error)
+            with changed:
+                busy -= 1
+                waiting.extend(found)
+                changed.notify_all()
+
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(max(1, workers))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
