@@ -271,5 +271,5 @@ def size(number: int) -> str:
     """Bytes for people: ``1.5 MB``, ``10 GiB``; binary where it is a whole number of these."""
     for unit, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("GB", 10**9), ("MB", 10**6), ("KiB", 1024)):
         if number >= factor and (number % factor == 0 or unit in ("MB", "GB")):
-            return f"{number / factor:g} {unit}"
+            return f"{number / factor:.4g} {unit}"
     return f"{number} bytes"
