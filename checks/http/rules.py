@@ -46,6 +46,9 @@ _TLS_TEXTS = (
 )
 """Parts of the 400 pages that are about TLS and judged there (nginx, Go ``net/http``)."""
 
+_GO_404 = "404 page not found"
+"""What Go's servers answer where no handler is (``net/http``, ``NotFound``)."""
+
 _SPREAD = 0.15
 """How far the seconds to a cut may lie apart, as a part of them, to be those of one timer."""
 _LEAST_TIMER = 0.5
@@ -81,7 +84,7 @@ def not_a_registry(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     if anything:
         seen.append("A repository name made up at random is answered 200 as well, so it serves anything.")
     if answer.status == 404:
-        if text.strip() == "404 page not found":
+        if text.strip() == _GO_404:
             seen.append(
                 "The wording is that of servers written in Go, such as a Traefik without a route for this host."
             )
@@ -458,6 +461,50 @@ def _image_answers(
         *(each.answer for each in (blobs.blobs if blobs is not None else ())),
     )
     return tuple(answer for answer in found if answer is not None)
+
+
+@rule("http/not-a-registry", "http/edge-blocked")
+def in_its_place(
+    endpoint: Endpoint,
+    ping: Ping,
+    look: ManifestLook | None,
+    children: IndexChildren | None,
+    blobs: Blobs | None,
+) -> Iterator[Draft]:
+    """``/v2/`` is a registry's, and something else answers for the image."""
+    if endpoint.role is not Role.REGISTRY or not answers.looks_like_registry(ping):
+        return
+    answer = next(filter(_out_of_place, _image_answers(look, children, blobs)), None)
+    if answer is None:
+        return
+    said = answers.words(answer)
+    seen = f"/v2/ is answered well, and {answers.line(answer)} by {answers.by(answer)}"
+    seen += f", which says {said}. " if said else ". "
+    if answer.status in _REFUSALS:
+        yield finding(
+            "http/edge-blocked",
+            f"{seen}That is no registry's refusal but a page of something in front of it, which has a rule about "
+            "these requests or about the client's address.",
+            certainty=Certainty.PROVEN if _EDGE_TEXT.search(answer.body_excerpt) else Certainty.LIKELY,
+            evidence=(answer.exchange,),
+        )
+        return
+    yield finding(
+        "http/not-a-registry",
+        f"{seen}No registry answers so: requests for the image do not get to it. The hop in front passes on /v2/ "
+        "alone and not what lies below it, or serves pages of its own.",
+        certainty=Certainty.PROVEN if answers.is_html(answer) else Certainty.LIKELY,
+        evidence=(answer.exchange,),
+    )
+
+
+def _out_of_place(answer: Answer) -> bool:
+    """Whether an answer about an image is a page, or the bare words of a server that knows no such path."""
+    if answer.status in (401, 429) or answer.status >= 500:
+        return False
+    if answer.producer.kind in (ProducerKind.REGISTRY, ProducerKind.FORWARD_PROXY):
+        return False
+    return answers.is_html(answer) or answer.body_excerpt.strip() == _GO_404
 
 
 @rule("http/path-prefix")

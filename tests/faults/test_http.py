@@ -22,6 +22,7 @@ from tests.support.nginx import Nginx, ReverseProxy, server_block
 from tests.support.raw_server import raw_server
 from tests.support.regdoctor_cli import (
     CliResult,
+    assert_has,
     assert_healthy,
     assert_single_root_cause,
     run_regdoctor,
@@ -147,6 +148,41 @@ class TestNotARegistry:
             found = assert_single_root_cause(check(nexus.url), "http/not-a-registry")
 
         assert "Nexus" in found["detail"]
+
+    @pytest.mark.needs_root
+    @pytest.mark.parametrize(
+        ("name", "trusted", "code"),
+        [(NAME, False, "http/not-a-registry"), ("other.test", True, "tls/hostname-mismatch")],
+    )
+    def test_a_portal_with_a_wrong_certificate(
+        self, certificate: CertificateFiles, name: str, trusted: bool, code: str
+    ) -> None:
+        page = Answer(200, PAGE.encode(), [("Content-Type", "text/html")])
+        arguments = ("--cacert", certificate.ca) if trusted else ()
+        with HTTPServer(lambda _request: page, tls=certificate, name=name) as portal:
+            result = check(portal.url, *arguments, hosts=portal.hosts)
+
+        assert_single_root_cause(result, code)
+        assert_has(result, "http/not-a-registry")
+
+    @nginx
+    @registry_needed
+    @pytest.mark.parametrize(
+        "location",
+        [
+            "location ~ /manifests/ { return 404; }",
+            "location ~ /blobs/ { return 404; }",
+            "location ~ /manifests/ { default_type text/html; return 200 '<html>hello</html>'; }",
+            "location ~ /manifests/ { default_type text/plain; return 404 '404 page not found\\n'; }",
+        ],
+    )
+    def test_a_proxy_that_passes_on_the_ping_and_not_the_image(
+        self, registry: Registry, start_nginx: StartNginx, location: str
+    ) -> None:
+        image = push_image(registry)
+        proxy = start_nginx(ReverseProxy(registry.upstream, locations=[location]))
+
+        assert_single_root_cause(check_image(proxy.address, image), "http/not-a-registry")
 
 
 class TestUpstreamDown:
@@ -373,6 +409,18 @@ class TestEdge:
         assert_single_root_cause(check(f"{proxy.address}/team/app:1.0", "--plain-http"), "http/edge-blocked")
 
         assert "nginx" in found["detail"]
+
+    @nginx
+    @registry_needed
+    @pytest.mark.parametrize("part", ["manifests", "blobs"])
+    def test_a_rule_about_the_image_alone(
+        self, registry: Registry, start_nginx: StartNginx, part: str
+    ) -> None:
+        image = push_image(registry)
+        rule = f"location ~ /{part}/ {{ deny all; }}"
+        proxy = start_nginx(ReverseProxy(registry.upstream, locations=[rule]))
+
+        assert_single_root_cause(check_image(proxy.address, image), "http/edge-blocked")
 
     def test_a_cdn_that_blocks(self) -> None:
         page = "<html><title>Attention Required! | Cloudflare</title></html>"

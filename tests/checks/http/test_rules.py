@@ -17,6 +17,7 @@ from regdoctor.api import (
     FailureKind,
     Handshake,
     Handshakes,
+    ManifestLook,
     PathPrefixes,
     Ping,
     PlainPort,
@@ -361,6 +362,49 @@ class TestEdge:
 
     def test_a_forward_proxy_s_refusal_is_not_judged_here(self) -> None:
         assert judge(ping(answer(403, "", {"Server": "tinyproxy/1.11.1"}))) == []
+
+
+def manifest(seen: Answer) -> ManifestLook:
+    return ManifestLook(url="https://reg.test:443/v2/app/manifests/1", answer=seen)
+
+
+class TestInItsPlace:
+    def judge(self, seen: Answer, first: Answer | None = None) -> list[Draft]:
+        return list(rules.in_its_place(ENDPOINT, ping(first or OPEN), manifest(seen), None, None))
+
+    @pytest.mark.parametrize("status", [200, 404, 405])
+    def test_a_page_for_a_manifest(self, status: int) -> None:
+        draft = the(self.judge(answer(status, nginx_page(status), NGINX)), "http/not-a-registry")
+
+        assert draft.certainty is Certainty.PROVEN
+
+    def test_the_words_of_a_server_without_a_route(self) -> None:
+        draft = the(self.judge(answer(404, "404 page not found\n")), "http/not-a-registry")
+
+        assert draft.certainty is Certainty.LIKELY
+
+    def test_a_page_that_forbids(self) -> None:
+        the(self.judge(answer(403, nginx_page(403), NGINX)), "http/edge-blocked")
+
+    @pytest.mark.parametrize(
+        "seen",
+        [
+            registry_error(404, "MANIFEST_UNKNOWN"),
+            registry_error(403, "DENIED"),
+            answer(404, "404 page not found\n", REGISTRY_HEADERS),
+            answer(404, '{"message": "not found"}', {"Content-Type": "application/json"}),
+            answer(401, nginx_page(401), NGINX),
+            answer(503, nginx_page(503), NGINX),
+            answer(403, "", {}),
+        ],
+    )
+    def test_what_registries_and_others_judge(self, seen: Answer) -> None:
+        assert self.judge(seen) == []
+
+    def test_no_registry_at_all_is_said_once(self) -> None:
+        page = answer(404, nginx_page(404), NGINX)
+
+        assert self.judge(page, first=page) == []
 
 
 class TestRedirects:
