@@ -6,6 +6,7 @@ from regdoctor.api import (
     Answer,
     ManifestLook,
     Ping,
+    ProducerKind,
     Reference,
     Refusal,
     Tags,
@@ -18,6 +19,17 @@ def error_codes(answer: Answer) -> frozenset[str]:
     """The error codes of a registry's error body."""
     body = errors.parse_errors(answer.body_excerpt.encode(), answer.header("content-type"))
     return frozenset(body.codes)
+
+
+def is_of_no_registry(answer: Answer) -> bool:
+    """Whether an error is a page, or the bare words of a server that knows no such path (Go ``net/http``)."""
+    if answer.producer.kind is ProducerKind.REGISTRY or error_codes(answer):
+        return False
+    body = answer.body_excerpt
+    return (
+        errors.looks_like_html(body.encode(), answer.header("content-type"))
+        or body.strip() == "404 page not found"
+    )
 
 
 def unknown_repository(look: ManifestLook | None, tags: Tags | None) -> Answer | None:

@@ -23,7 +23,6 @@ from regdoctor.api import (
     LibraryLook,
     ManifestLook,
     Ping,
-    ProducerKind,
     Product,
     Refusal,
     Repositories,
@@ -48,7 +47,6 @@ from regdoctor.api import (
 )
 
 from . import naming
-from .naming import error_codes
 
 _SHOWN = 5
 """How many of a kind a sentence names."""
@@ -206,9 +204,7 @@ def not_found(
     answer, reference = look.answer, target.reference
     if answer is None or reference is None or answer.status != 404:
         return
-    if answer.producer.kind is not ProducerKind.REGISTRY and not error_codes(answer):
-        return
-    if _wants_other_types(answer):
+    if naming.is_of_no_registry(answer) or _wants_other_types(answer):
         return
     said = f"{answer.method} {look.url} is answered 404."
     tag_list = tags.answer if tags is not None else None

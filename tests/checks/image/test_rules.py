@@ -162,6 +162,12 @@ class TestNotFound:
 
         assert codes(missing(answered=page)) == []
 
+    def test_a_404_in_no_registry_s_form_is_said_all_the_same(self) -> None:
+        bare = answer(404, {"message": "no such thing"})
+        (draft,) = missing(answered=bare)
+
+        assert (draft.code, draft.certainty) == ("image/tag-not-found", Certainty.LIKELY)
+
     @pytest.mark.parametrize("status", [200, 401, 403, 429, 500, 503])
     def test_other_answers_are_no_matter_of_names(self, status: int) -> None:
         assert codes(missing(answered=answer(status))) == []
