@@ -87,9 +87,12 @@ def _by_challenge(challenge: Challenge) -> Vendor | None:
 def _by_basic(realm: str, service: str, host: str) -> Vendor | None:
     if service == "ecr.amazonaws.com" or ".dkr.ecr." in host:
         return Vendor.ECR
-    if realm == "harbor":
-        return Vendor.HARBOR
-    return Vendor.NEXUS if realm == "Sonatype Nexus Repository Manager" else None
+    realms = {
+        "harbor": Vendor.HARBOR,
+        "Azure Container Registry": Vendor.ACR,
+        "Sonatype Nexus Repository Manager": Vendor.NEXUS,
+    }
+    return realms.get(realm)
 
 
 def _by_headers(answer: Answer) -> Product | None:

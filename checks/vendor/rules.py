@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from regdoctor.api import ComponentHealth, Draft, Endpoint, Role, Vendor, finding, rule
-
-_NEXT_STEPS: dict[Vendor, tuple[str, ...]] = {
-    Vendor.GITEA: (
-        "look at the log of Gitea or Forgejo around the time, and at the database or cache named above",
-    ),
-}
+from regdoctor.api import ComponentHealth, Draft, Endpoint, Role, finding, rule
 
 
 @rule("vendor/component-unhealthy")
@@ -21,13 +15,12 @@ def component_unhealthy(endpoint: Endpoint, found: ComponentHealth) -> Iterator[
         return
     said = "; ".join(f"{each.name}{f' ({each.message})' if each.message else ''}" for each in ill)
     well = len(found.components) - len(ill)
-    others = f"; its {well} other parts are healthy" if well else ""
+    others = {0: "", 1: "; its 1 other part is healthy"}.get(well, f"; its {well} other parts are healthy")
     yield finding(
         "vendor/component-unhealthy",
         f"{found.product} says at {found.url} ({found.answer.status}) that these of its parts are not "
         "healthy: "
         ""
         f"{said}{others}. Logins, pulls or pushes that need them fail, whatever the registry itself answers.",
-        fix=_NEXT_STEPS.get(found.product, ()),
         evidence=(found.answer.exchange,),
     )
