@@ -34,7 +34,10 @@ def test_without_options_the_defaults_hold(invoke: Invoke, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--push"], {"push": True}),
+        (["--push"], {"push": True, "push_seconds": 8.0, "push_tag": None}),
+        (["--push", "--push-tag", "probe-1.0"], {"push_tag": "probe-1.0"}),
+        (["--push", "--push-seconds", "70", "--deadline", "90"], {"push_seconds": 70.0}),
+        (["--push", "--deadline", "5"], {"push_seconds": 8.0}),
         (
             ["--platform", "linux/amd64", "--platform", "linux/arm64/v8"],
             {"platforms": ("linux/amd64", "linux/arm64/v8")},

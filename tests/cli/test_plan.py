@@ -63,7 +63,9 @@ def test_files_and_changes_are_named(invoke: Invoke, tmp_path: Path) -> None:
     file.write_text("x")
     document = plan(invoke, "reg.test", "--cacert", file, "--push")
     assert document["files"] == [str(file)]
-    assert len(document["changes"]) == 1
+    assert [change.partition(" ")[0] for change in document["changes"]] == ["upload", "uploads", "the"]
+    tagged = plan(invoke, "reg.test", "--push", "--push-tag", "probe")["changes"]
+    assert "under the tag probe" in tagged[-1]
     assert plan(invoke, "reg.test")["changes"] == []
 
 
