@@ -35,6 +35,7 @@ from regdoctor.api import (
     CredentialProblem,
     Credentials,
     Failure,
+    FailureKind,
     Handshakes,
     ProducerKind,
     PullAuthorization,
@@ -470,6 +471,8 @@ def why_unreachable(
     handshakes: Handshakes | None,
 ) -> tuple[str, tuple[str, ...]]:
     """The step at which the way to a host ends, and why, in words; and the facts that show it."""
+    if failure.kind in (FailureKind.PROXY_REFUSED, FailureKind.PROXY_UNREACHABLE):
+        return failure.message, ("proxy-answer",)
     if addresses is not None and addresses.failure is not None:
         return f"its name does not resolve ({addresses.failure.message})", ("addresses",)
     if connections is not None and connections.attempts and not connections.open_addresses:

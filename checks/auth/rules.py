@@ -342,8 +342,13 @@ def realm(
             endpoint=endpoint,
         )
         return
+    # What this host itself sees of the name and its addresses does not matter through a proxy.
+    direct = endpoint.proxy is None
     cause, facts = access.why_unreachable(
-        failure, addresses.get(endpoint), connections.get(endpoint), handshakes.get(endpoint)
+        failure,
+        addresses.get(endpoint) if direct else None,
+        connections.get(endpoint) if direct else None,
+        handshakes.get(endpoint),
     )
     yield finding(
         "auth/realm-unreachable",

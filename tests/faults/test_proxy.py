@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import NAME, PASSWORD, USERNAME, StartRegistry, TokenRegistry
+from tests.conftest import NAME, PASSWORD, USERNAME, StartRegistry, StartTokenServer, TokenRegistry
 from tests.support import ports
 from tests.support.certificates import Authority, CertificateFiles, root_authority
 from tests.support.forward_proxy import ForwardProxy, ProxyBehaviour
@@ -320,6 +320,37 @@ class TestBehindTheProxy:
             result = check(tls_registry, proxy.url, "--timeout", "1")
 
         assert_single_root_cause(result, "http/response-timeout")
+
+
+class TestOtherHosts:
+    """The proxy serves the registry, and not another host that it sends clients to."""
+
+    def test_a_token_server_that_the_proxy_does_not_allow(
+        self,
+        start_registry: StartRegistry,
+        start_token_server: StartTokenServer,
+        authority: Authority,
+        tmp_path: Path,
+    ) -> None:
+        files = authority.issue([NAME, "auth.test"], []).write(tmp_path / "both")
+        token_server = start_token_server(name="auth.test", tls=files)
+        registry = start_registry(name=NAME, tls=files, token=token_server.auth())
+        names = {**HOSTS, "auth.test": "127.0.0.1"}
+        with ForwardProxy(addresses=names, behaviour=ProxyBehaviour(refuse={"auth.test": 403})) as proxy:
+            result = check(registry, proxy.url, hosts={})
+
+        found = assert_single_root_cause(result, "auth/realm-unreachable")
+        assert "403" in found["detail"]
+        assert_has(result, "proxy/denied")
+
+    def test_a_blob_host_that_the_proxy_does_not_allow(self, start_registry: StartRegistry) -> None:
+        registry = start_registry(name=NAME, redirect="http://blobs.test:9000/")
+        image = push_image(registry).reference(registry.address)
+        with ForwardProxy(addresses=HOSTS, behaviour=ProxyBehaviour(refuse={"blobs.test": 403})) as proxy:
+            result = check(registry, proxy.url, "--plain-http", target=image, hosts={})
+
+        found = assert_single_root_cause(result, "image/blob-host-unreachable")
+        assert "blobs.test" in found["detail"]
 
 
 class TestIntercepted:
