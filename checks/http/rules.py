@@ -37,7 +37,7 @@ from regdoctor.api import (
     rule,
 )
 
-from . import answers
+from . import answers, limits, rewriting
 
 _TLS_TEXTS = (
     "http request was sent to https port",
@@ -567,97 +567,22 @@ def rate_limits(
         *(step.answer for step in (upload.steps if upload is not None else ())),
     )
     seen = tuple(answer for answer in found if isinstance(answer, Answer))
-    limited = next((answer for answer in seen if _is_limit(answer)), None)
+    limited = next((answer for answer in seen if limits.is_limit(answer)), None)
     if limited is not None:
         account = authorization.username if authorization is not None else None
         yield finding(
             "http/rate-limited",
             f"{answers.line(limited)} by {answers.by(limited)}"
             + (f": {answers.words(limited)}. " if answers.words(limited) else ". ")
-            + _which_limit(limited, account),
+            + limits.which_limit(limited, account),
             evidence=(limited.exchange,),
         )
         return
-    burst = _burst_limit(seen, replicas)
+    burst = limits.burst_limit(seen, replicas)
     if burst is not None:
         yield burst
         return
-    yield from _little_left(seen)
-
-
-def _is_limit(answer: Answer) -> bool:
-    return answer.status == 429 or (answer.status >= 400 and "TOOMANYREQUESTS" in answers.codes(answer))
-
-
-def _which_limit(answer: Answer, account: str | None) -> str:
-    """Which of the limits it is, and until when, as far as the answer tells."""
-    said = []
-    quota = _quota(answer)
-    text = answer.body_excerpt.lower()
-    if "pull rate limit" in text or (quota is not None and quota[0] == 0):
-        source = answer.header("docker-ratelimit-source")
-        whose = f"the account {account}" if account else "this host's public address (no login was used)"
-        said.append(
-            f"This is the quota of pulls, counted for {whose}{f' as {source}' if source and not account else ''}."
-        )
-    elif answers.is_html(answer):
-        said.append(
-            f"The page is that of {answers.by(answer)}, so this is its own limit and not the registry's."
-        )
-    else:
-        said.append("Nothing in it speaks of a quota of pulls, so it is a limit on requests in a time.")
-    wait = answer.header("retry-after")
-    if wait:
-        said.append(f"It asks to come back after: {wait[:60]}.")
-    return " ".join(said)
-
-
-def _burst_limit(seen: tuple[Answer, ...], replicas: Replicas | None) -> Draft | None:
-    """503s only to requests that are made side by side: a limit of the proxy (nginx ``limit_req``)."""
-    if replicas is None:
-        return None
-    refused = [each for each in seen if each.status == 503 and not answers.is_registry_s(each)]
-    if not refused or replicas.spaced is None or not replicas.spaced.answers:
-        return None
-    spaced = replicas.spaced.answers
-    if any(isinstance(each, Failure) or each.status >= 500 for each in spaced):
-        return None
-    total = len(seen)
-    return finding(
-        "http/rate-limited",
-        f"{len(refused)} of {total} requests were answered 503 by {answers.by(refused[0])} when several went out "
-        f"at once, and all of {len(spaced)} that were sent one by one a second apart passed. The registry is "
-        "there; the proxy limits requests, and clients fetch layers side by side.",
-        certainty=Certainty.LIKELY,
-        evidence=tuple(each.exchange for each in refused[:8]),
-    )
-
-
-def _quota(answer: Answer) -> tuple[int, int, int | None] | None:
-    """Remaining pulls, limit and window in seconds from Docker Hub's headers, such as ``76;w=21600``."""
-
-    def read(name: str) -> tuple[int, int | None] | None:
-        match = re.fullmatch(r"\s*(\d{1,9})(?:\s*;\s*w=(\d{1,9}))?\s*", answer.header(name) or "")
-        return (int(match[1]), int(match[2]) if match[2] else None) if match else None
-
-    remaining, limit = read("ratelimit-remaining"), read("ratelimit-limit")
-    if remaining is None or limit is None:
-        return None
-    return remaining[0], limit[0], limit[1]
-
-
-def _little_left(seen: tuple[Answer, ...]) -> Iterator[Draft]:
-    quotas = [(quota, answer) for answer in seen if (quota := _quota(answer)) is not None]
-    if not quotas:
-        return
-    (remaining, limit, window), answer = min(quotas, key=lambda pair: pair[0][0])
-    if limit and remaining * 10 <= limit:
-        per = f" in {window // 3600} h" if window and window >= 3600 else ""
-        yield finding(
-            "http/rate-low",
-            f"The registry says that {remaining} of {limit} pulls{per} are left.",
-            evidence=(answer.exchange,),
-        )
+    yield from limits.little_left(seen)
 
 
 @rule("http/replicas-differ")
@@ -677,13 +602,16 @@ def replicas_differ(
     same = tuple(each for each in others if each is not None and _asks(each, question))
     given: tuple[Answer | Failure, ...] = (*same, *question.answers)
     if replicas.spaced is not None:
-        if _burst_limit(tuple(each for each in given if isinstance(each, Answer)), replicas) is not None:
+        if (
+            limits.burst_limit(tuple(each for each in given if isinstance(each, Answer)), replicas)
+            is not None
+        ):
             return
         given += replicas.spaced.answers
     kinds: dict[str, list[Answer | Failure]] = {}
     for each in given:
         kinds.setdefault(_kind(each), []).append(each)
-    if len(kinds) < 2 or any(isinstance(each, Answer) and _is_limit(each) for each in given):
+    if len(kinds) < 2 or any(isinstance(each, Answer) and limits.is_limit(each) for each in given):
         return
     shown = "; ".join(f"{len(each)} times {kind}{_where(each, given)}" for kind, each in kinds.items())
     answered = {kind for kind, each in kinds.items() if isinstance(each[0], Answer)}
@@ -725,90 +653,16 @@ def manifest_rewritten(
     if endpoint.role is not Role.REGISTRY or answer is None or answer.status != 200:
         return
     if content is None:
-        yield from _cut_short(answer)
+        yield from rewriting.cut_short(answer)
         return
     if isinstance(content.document, manifests.Schema1):
         return  # The digest of a signed manifest of schema 1 is that of its payload, not of the bytes.
     asked = target.reference.digest if target.reference is not None else None
     wanted = asked or answer.header("docker-content-digest")
     if wanted is not None and wanted.startswith("sha256:") and wanted != content.digest:
-        yield from _other_bytes(answer, look.head, content.digest, content.size, wanted)
+        yield from rewriting.other_bytes(answer, look.head, content.digest, content.size, wanted)
     else:
-        yield from _outdated(answer, content.digest, replicas)
-
-
-def _other_bytes(answer: Answer, head: Answer | None, digest: str, size: int, wanted: str) -> Iterator[Draft]:
-    signs = _signs_of_change(answer, head, size)
-    hop = answer.producer.name if answer.producer.kind is not ProducerKind.REGISTRY else _hop(answer)
-    if not signs and hop is None:
-        return
-    yield finding(
-        "http/content-rewritten",
-        f"{answers.line(answer)} with {size} bytes whose digest is {digest}, and it should be {wanted}. "
-        + (f"{' '.join(signs)} " if signs else "")
-        + (f"The answer came through {hop}. " if hop else "")
-        + "Clients refuse such a manifest: “manifest verification failed for digest”.",
-        certainty=Certainty.PROVEN if signs else Certainty.LIKELY,
-        evidence=(answer.exchange,),
-    )
-
-
-def _signs_of_change(answer: Answer, head: Answer | None, size: int) -> list[str]:
-    """What shows that the bytes were changed on the way, and not stored so."""
-    signs = []
-    encoding = answer.header("content-encoding")
-    if encoding is not None and encoding.lower() != "identity":
-        signs.append(f"They are compressed ({encoding}) although nobody asked for that.")
-    if (answer.header("etag") or "").startswith("W/"):
-        signs.append("Its ETag is weak, with which a proxy says that it changed the bytes (RFC 9110, 8.8.1).")
-    if answer.header("content-length") is None:
-        signs.append("They came without a Content-Length, as from a hop that edits bodies while they pass.")
-    told = answers.content_length(head) if head is not None and head.status == 200 else None
-    if told is not None and told != size:
-        signs.append(f"HEAD gives its length as {told} bytes.")
-    return signs
-
-
-def _hop(answer: Answer) -> str | None:
-    """A hop on the way that a registry's answer names."""
-    via = answer.header("via") or answer.header("server")
-    return via[:80] if via else None
-
-
-def _cut_short(answer: Answer) -> Iterator[Draft]:
-    """Fewer bytes than were announced."""
-    length = answers.content_length(answer)
-    if answer.body_failure is None or length is None:
-        return
-    yield finding(
-        "http/content-rewritten",
-        f"{answers.line(answer)} and announced {length} bytes, and the connection ended after "
-        f"{answer.body_size}. A hop on the way cuts what the registry sends; clients say “unexpected EOF”.",
-        certainty=Certainty.LIKELY,
-        evidence=(answer.exchange,),
-    )
-
-
-def _outdated(answer: Answer, digest: str, replicas: Replicas | None) -> Iterator[Draft]:
-    """A cache answers for the tag with what it meant earlier."""
-    uncached = replicas.uncached if replicas is not None else None
-    if replicas is None or not isinstance(uncached, Answer) or uncached.status != 200:
-        return
-    fresh = uncached.header("docker-content-digest")
-    others = {
-        each.header("docker-content-digest") if isinstance(each, Answer) else None
-        for each in replicas.question.answers
-    }
-    if fresh is None or fresh == digest or others != {digest}:
-        return
-    age = answer.header("age")
-    yield finding(
-        "http/content-rewritten",
-        f"{answers.line(answer)} with {digest}{f', {age} s old' if age else ''}, as every time; the same "
-        f"request made so that no cache knows it gives {fresh}. A cache on the way answers for this tag with "
-        "what it meant earlier.",
-        evidence=(answer.exchange, uncached.exchange),
-    )
+        yield from rewriting.outdated(answer, content.digest, replicas)
 
 
 @rule("http/content-rewritten")
@@ -823,12 +677,14 @@ def parts_rewritten(
             continue
         wanted = child.descriptor.digest
         if child.content is not None and wanted.startswith("sha256:") and child.content.digest != wanted:
-            yield from _other_bytes(child.answer, None, child.content.digest, child.content.size, wanted)
+            yield from rewriting.other_bytes(
+                child.answer, None, child.content.digest, child.content.size, wanted
+            )
     for blob in blobs.blobs if blobs is not None else ():
         answer = blob.final
         # Where not one byte comes, the registry's storage has lost what it remembers; that is told of the image.
         if answer is not None and answer.status == 200 and answer.method == "GET" and answer.body_size > 0:
-            yield from _cut_short(answer)
+            yield from rewriting.cut_short(answer)
 
 
 @rule("http/content-rewritten")
