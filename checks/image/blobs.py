@@ -6,8 +6,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
 
 from regdoctor.api import (
     Answer,
@@ -27,28 +25,14 @@ from regdoctor.api import (
     digests,
 )
 
-MAX_HOPS = 5
-REDIRECTS = (301, 302, 303, 307, 308)
+from .following import Trail, follow
+
 HEAD_FROM_MEMORY = (Vendor.DISTRIBUTION, Vendor.HARBOR, Vendor.GITLAB)
 """Products that answer HEAD out of a cache of descriptors, also for what their storage has lost."""
 RESERVE = 1.0
 """Seconds before the run's deadline at which downloads stop, so that what was seen is still told."""
 TOLD_EVERY = 0.5
 """Seconds between two words of progress."""
-
-
-@dataclass(frozen=True)
-class Trail:
-    """Where one request led: the registry's own answer, the origins of redirects, and what came at the end."""
-
-    first: Response | Failure
-    last: Response | Failure
-    redirects: tuple[str, ...] = ()
-
-    @property
-    def final(self) -> Answer | None:
-        """The answer at the end."""
-        return self.last.answer if isinstance(self.last, Response) else None
 
 
 class BlobAsker:
@@ -63,8 +47,8 @@ class BlobAsker:
         context: Context,
     ) -> None:
         self._base = f"{endpoint.url}/v2/{target.repository}/blobs/"
-        self._proxy = endpoint.proxy
-        self._authorization = authorization.header
+        self._endpoint = endpoint
+        self._authorization = authorization
         self._head_lies = product is not None and product.vendor in HEAD_FROM_MEMORY
         self._context = context
 
@@ -149,37 +133,17 @@ class BlobAsker:
         on_chunk: Callable[[bytes], None] | None = None,
         seconds: float | None = None,
     ) -> Trail:
-        """Sends a request and follows redirects.
-
-        Clients never take the registry's credentials to another host (Go net/http, RFC 9110 section 15.4).
-        """
-        origin, authorization, proxy = origin_of(url), self._authorization, self._proxy
-        redirects: list[str] = []
-        first: Response | Failure | None = None
-        while True:
-            got = self._context.http.request(
-                method,
-                url,
-                headers=headers,
-                authorization=authorization,
-                proxy=proxy,
-                body_limit=body_limit,
-                on_chunk=on_chunk,
-                seconds=seconds,
-            )
-            first = first or got
-            if isinstance(got, Failure) or got.answer.status not in REDIRECTS or got.location is None:
-                break
-            where = urljoin(url, got.location)
-            next_origin = origin_of(where)
-            if len(redirects) >= MAX_HOPS or next_origin is None:
-                break
-            if next_origin != origin:
-                authorization = None
-            url, origin = where, next_origin
-            proxy = self._context.find_proxy(origin)
-            redirects.append(origin)
-        return Trail(first, got, tuple(redirects))
+        return follow(
+            self._context,
+            self._endpoint,
+            self._authorization,
+            method,
+            url,
+            headers=headers,
+            body_limit=body_limit,
+            on_chunk=on_chunk,
+            seconds=seconds,
+        )
 
 
 class _Counter:
@@ -283,19 +247,6 @@ def _number(text: str | None) -> int | None:
 def _digest_of(body: bytes, wanted: str) -> str | None:
     algorithm = digests.parse_digest(wanted).algorithm
     return digests.digest_of(body, algorithm) if algorithm in digests.HEX_LENGTHS else None
-
-
-def origin_of(url: str) -> str | None:
-    """``scheme://host:port`` of an http or https URL, the port spelt out; None where it is none."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port}"
 
 
 def config_platform(body: bytes) -> str | None:

@@ -58,7 +58,8 @@ from regdoctor.api import (
 )
 
 from . import naming
-from .blobs import BlobAsker, origin_of
+from .blobs import BlobAsker
+from .following import Trail, follow, origin_of
 
 ACCEPT = ("Accept", ", ".join(manifests.ACCEPTED_MANIFESTS))
 LIST_LIMIT = 4 * 1024 * 1024
@@ -106,31 +107,39 @@ def look_at_manifest(
         raise NotApplicable("the target names no image")
     url = _manifest_url(endpoint, target, target.reference.reference)
 
-    def ask(method: str) -> Response | Failure:
-        return _request(
-            context,
-            endpoint,
-            authorization,
-            method,
-            url,
-            headers=(ACCEPT,),
-            body_limit=manifests.MAX_MANIFEST,
-        )
+    def ask(method: str) -> Trail:
+        return _ask_for_manifest(context, endpoint, authorization, method, url)
 
     if product is not None and product.vendor is Vendor.DOCKER_HUB:
         head = ask("HEAD")
-        spared = _spared(head)
+        spared = _spared(head.last)
         got = head if spared is not None else ask("GET")
     else:
         spared = None
         got, head = side_by_side(ask, ("GET", "HEAD"))
     return ManifestLook(
         url=url,
-        answer=got.answer if isinstance(got, Response) else None,
-        head=head.answer if isinstance(head, Response) else None,
-        failure=got if isinstance(got, Failure) else None,
-        content=_content(got, target.reference.digest) if spared is None else None,
+        answer=got.final,
+        head=head.final,
+        failure=got.last if isinstance(got.last, Failure) else None,
+        content=_content(got.last, target.reference.digest) if spared is None else None,
         spared=spared,
+        redirects=got.redirects,
+    )
+
+
+def _ask_for_manifest(
+    context: Context, endpoint: Endpoint, authorization: PullAuthorization, method: str, url: str
+) -> Trail:
+    """Some registries redirect manifests as well (registry.k8s.io does, to the next of its mirrors)."""
+    return follow(
+        context,
+        endpoint,
+        authorization,
+        method,
+        url,
+        headers=(ACCEPT,),
+        body_limit=manifests.MAX_MANIFEST,
     )
 
 
@@ -158,6 +167,24 @@ def _content(response: Response | Failure, digest: str | None) -> ManifestConten
     )
 
 
+def _need_manifest(look: ManifestLook) -> None:
+    """Ends a probe that needs to know what the image consists of.
+
+    :raises NotApplicable: the manifest was not read, to spare the quota.
+    :raises Blocked: it could not be read: the image is not well, even where nobody knows why.
+    """
+    if look.spared is not None:
+        raise NotApplicable(look.spared)
+    if look.content is not None:
+        return
+    if look.answer is None:
+        why = look.failure.message if look.failure is not None else "no answer came"
+        raise Blocked(f"the manifest could not be read: {why}")
+    if look.answer.status == 200:
+        raise Blocked(f"the manifest did not come whole: {look.answer.body_failure or 'it is too large'}")
+    raise Blocked(f"{look.answer.method} {look.answer.url} was answered {look.answer.status}")
+
+
 @probe
 def look_at_children(
     look: ManifestLook,
@@ -167,8 +194,7 @@ def look_at_children(
     context: Context,
 ) -> IndexChildren:
     """Reads the index's manifests for the wanted platforms, and asks by HEAD for the others."""
-    if look.spared is not None:
-        raise NotApplicable(look.spared)
+    _need_manifest(look)
     if look.content is None or not isinstance(look.content.document, manifests.Index):
         raise NotApplicable("the reference leads to no index")
     index = look.content.document
@@ -177,15 +203,8 @@ def look_at_children(
     listed = [each for each in index.manifests if each.digest][:MAX_CHILDREN]
 
     def request(method: str, descriptor: Descriptor) -> Response | Failure:
-        return _request(
-            context,
-            endpoint,
-            authorization,
-            method,
-            _manifest_url(endpoint, target, descriptor.digest),
-            headers=(ACCEPT,),
-            body_limit=manifests.MAX_MANIFEST,
-        )
+        url = _manifest_url(endpoint, target, descriptor.digest)
+        return _ask_for_manifest(context, endpoint, authorization, method, url).last
 
     def ask(descriptor: Descriptor) -> ChildLook:
         got = request("GET" if descriptor in chosen else "HEAD", descriptor)
@@ -221,8 +240,7 @@ def look_at_blobs(
     context: Context,
 ) -> Blobs:
     """HEAD or one byte of every distinct layer, and GET of every config, of the wanted manifests (end-2)."""
-    if look.spared is not None:
-        raise NotApplicable(look.spared)
+    _need_manifest(look)
     parts = _parts(look, children)
     if not parts:
         raise NotApplicable("no manifest for a wanted platform was read")
@@ -296,11 +314,12 @@ def verify_blobs(
 
 
 @probe
-def find_blob_hosts(blobs: Blobs, endpoint: Endpoint, context: Context) -> BlobHosts:
-    """The other hosts that blob requests were redirected to."""
-    origins = dict.fromkeys(
-        origin for blob in blobs.blobs for origin in blob.redirects if origin != endpoint.url
-    )
+def find_blob_hosts(
+    look: ManifestLook, blobs: Blobs | None, endpoint: Endpoint, context: Context
+) -> BlobHosts:
+    """The other hosts that requests for the manifest and for blobs were redirected to."""
+    trails = [look.redirects, *(blob.redirects for blob in (blobs.blobs if blobs is not None else ()))]
+    origins = dict.fromkeys(origin for trail in trails for origin in trail if origin != endpoint.url)
     return BlobHosts(
         endpoints=tuple(context.endpoint(role=Role.BLOB_HOST, url=f"{origin}/") for origin in origins)
     )

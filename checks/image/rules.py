@@ -445,8 +445,12 @@ def _unsupported_document(look: ManifestLook, answer: Answer) -> Iterator[Draft]
     if isinstance(document, manifests.Schema1):
         yield finding(
             "image/manifest-unsupported",
-            f"{look.url} is a manifest of Docker's schema 1 ({document.media_type}). docker 26, containerd 2.1 "
-            "and registry 3 no longer read these; older ones warn. Registry 2.x also converts images to it for "
+            f"{look.url} is a manifest of Docker's schema 1 ({document.media_type}). docker 26, containerd "
+            "2.1 "
+            ""
+            "and registry 3 no longer read these; older ones warn. Registry 2.x also converts images to it "
+            "for "
+            ""
             "requests whose Accept header was lost on the way, in a proxy.",
             evidence=(answer.exchange,),
         )
@@ -507,6 +511,7 @@ def blob_missing(blobs: Blobs) -> Iterator[Draft]:
     ]
     remembered = (
         " The registry says that it has them, and sends not one byte: it remembers what its storage has lost, "
+        ""
         "as after a "
         ""
         "garbage collection without a restart."
@@ -611,6 +616,7 @@ def _manifest_differs(answer: Answer, wanted: str, seen: str, size: int) -> Draf
     return finding(
         "image/blob-corrupt",
         f"{answer.method} {answer.url} should give the manifest {wanted}, and the {size} bytes that came have "
+        ""
         "the digest "
         ""
         f"{seen}. Clients refuse it: “manifest verification failed for digest”.",
@@ -628,19 +634,39 @@ def blob_host(endpoint: Endpoint, blobs: Blobs) -> Iterator[Draft]:
     if failed and failed[0].followed_failure is not None:
         why = f"this host cannot use it: {failed[0].followed_failure.message}"
     elif refused and refused[0].followed is not None:
-        answer = refused[0].followed
-        why = f"that answers {answer.status}{_quoted(answer)}"
+        why = f"that answers {refused[0].followed.status}{_quoted(refused[0].followed)}"
     else:
         return
     yield finding(
         "image/blob-host-unreachable",
         f"The registry answers requests for blobs with a redirect to {endpoint.url}, and {why}. Manifests "
-        "come from the "
+        "come "
         ""
-        "registry itself, so everything but the layers works.",
+        "from the registry itself, so everything but the layers works.",
         evidence=_exchanges(
             *(blob.answer for blob in (failed or refused)[:1]), *(blob.followed for blob in refused[:1])
         ),
+    )
+
+
+@rule("image/blob-host-unreachable")
+def manifest_host(endpoint: Endpoint, look: ManifestLook) -> Iterator[Draft]:
+    """The registry sends clients elsewhere already for the manifest, and this host cannot get it there."""
+    if not look.redirects or look.redirects[-1] != endpoint.url:
+        return
+    if look.failure is not None:
+        why = f"this host cannot use it: {look.failure.message}"
+    elif look.answer is not None and _is_refusal(look.answer):
+        why = f"that answers {look.answer.status}{_quoted(look.answer)}"
+    else:
+        return
+    yield finding(
+        "image/blob-host-unreachable",
+        f"The registry answers {look.url} with a redirect to {endpoint.url}, and {why}. /v2/ and logins are "
+        "answered "
+        ""
+        "by the registry itself, so they seem fine.",
+        evidence=_exchanges(look.answer),
     )
 
 
@@ -748,6 +774,7 @@ def _refused(
             "cache's own "
             ""
             "process cannot use the upstream (its environment, resolver, proxy settings or trust store differ "
+            ""
             "from this "
             ""
             "shell's, or it has not been restarted since its configuration was changed)",

@@ -582,7 +582,7 @@ def test_an_answer_for_anything_at_the_blobs_is_not_taken_for_blobs(registry: Re
         address = hop.url.removeprefix("http://")
         result = run_regdoctor("check", "--plain-http", f"{address}/team/app:1.0", *PLATFORM)
 
-    assert result.exit_code == 3
+    assert_single_root_cause(result, "http/not-a-registry")
     assert_has(result, "image/blob-corrupt")
 
 
@@ -612,3 +612,48 @@ def test_a_server_that_knows_no_ranges_is_healthy(registry: Registry) -> None:
     with HTTPServer(without_ranges) as hop:
         address = hop.url.removeprefix("http://")
         assert_healthy(run_regdoctor("check", "--plain-http", f"{address}/team/app:1.0", *PLATFORM))
+
+
+class TestManifestsElsewhere:
+    """registry.k8s.io answers every request for content with a redirect to one of its mirrors."""
+
+    def check(self, where: str) -> CliResult:
+        def onward(request: Request) -> Answer:
+            if request.target == "/v2/":
+                headers = [("Docker-Distribution-Api-Version", "registry/2.0")]
+                return Answer(200, b"{}", [("Content-Type", "application/json"), *headers])
+            return Answer(307, headers=[("Location", f"{where}{request.target}")])
+
+        with HTTPServer(onward) as front:
+            address = front.url.removeprefix("http://")
+            return run_regdoctor("check", "--plain-http", f"{address}/team/app:1.0", *PLATFORM)
+
+    def test_a_registry_that_redirects_everything_is_healthy(self, registry: Registry) -> None:
+        push_image(registry, "team/app", "1.0")
+
+        assert_healthy(self.check(registry.url))
+
+    def test_a_missing_tag_there_is_missing(self, registry: Registry) -> None:
+        push_image(registry, "team/app", "2.0")
+
+        assert_single_root_cause(self.check(registry.url), "image/tag-not-found")
+
+    def test_a_dead_host_is_named(self) -> None:
+        found = assert_single_root_cause(self.check("http://127.0.0.1:9"), "image/blob-host-unreachable")
+
+        assert found["host"] == "127.0.0.1:9"
+        assert "/manifests/1.0" in found["detail"]
+
+
+def test_an_image_that_was_not_read_is_never_called_healthy(registry: Registry) -> None:
+    """Whatever the answer means: without the manifest nothing is known of the image."""
+    push_image(registry, "team/app", "1.0")
+
+    def refuse(request: Request) -> Answer:
+        return Answer(418) if "/manifests/" in request.target else passed_on(registry, request)
+
+    with HTTPServer(refuse) as hop:
+        address = hop.url.removeprefix("http://")
+        result = run_regdoctor("check", "--plain-http", f"{address}/team/app:1.0", *PLATFORM)
+
+    assert result.report["verdict"] in ("undetermined", "failing")

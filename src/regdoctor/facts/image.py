@@ -31,6 +31,8 @@ class ManifestLook(Fact, frozen=True, kw_only=True):
     """Null where the answer was not 200, or could not be read."""
     spared: str | None = None
     """Why there was no GET, and ``answer`` is that to HEAD: the registry counts GETs, and few are left."""
+    redirects: tuple[str, ...] = ()
+    """Every ``scheme://host:port`` that the registry led to, in order; ``answer`` is that of the last."""
 
 
 class ChildLook(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +141,7 @@ class VerifiedBlobs(Fact, frozen=True, kw_only=True):
 
 
 class BlobHosts(Discovery, frozen=True, kw_only=True):
-    """The hosts that the registry redirects blob requests to."""
+    """The hosts that the registry redirects requests for blobs to, and for manifests."""
 
     discovers: ClassVar[Role] = Role.BLOB_HOST
 
