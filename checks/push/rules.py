@@ -436,6 +436,7 @@ def body_size(session: UploadSession, sizes: UploadSizes | None, registries: Reg
         registries,
         certainty=Certainty.PROVEN if answer.status == 413 else Certainty.LIKELY,
         severity=_severity_of_limit(smallest.size),
+        fix=_fix_of_hop(answer),
         evidence=reading.evidence(smallest.step),
     )
 
@@ -456,6 +457,16 @@ def _usual_limit(answer: Answer, size: int) -> str:
     if answer.producer.name == "Cloudflare":
         return "Cloudflare's limit depends on the plan: 100, 200 or 500 MB."
     return ""
+
+
+def _fix_of_hop(answer: Answer) -> tuple[str, ...]:
+    """What to do at the hop that answered, where it is not the usual one."""
+    return {
+        "Cloudflare": ("take the name out of Cloudflare's proxy (DNS only): the plan sets the limit",),
+        "Apache httpd": ("Apache httpd: LimitRequestBody 0, and SecRuleEngine Off, for /v2/",),
+        "Caddy": ("Caddy: remove max_size from request_body, or exempt /v2/ from it",),
+        "IIS": ("IIS: raise maxAllowedContentLength (requestFiltering) and uploadReadAheadSize for /v2/",),
+    }.get(answer.producer.name or "", ())
 
 
 def _severity_of_limit(size: int) -> Severity | None:

@@ -100,6 +100,7 @@ def test_an_open_registry_is_healthy(registry: Registry) -> None:
     result = check(registry.address)
 
     assert_healthy(result)
+    assert len(result.report["targets"][0]["exchanges"]) <= 40
     assert unfinished(registry) == []
     assert {kind for kind, _why in remains(result)} == {"repository", "blob", "upload"}
     assert all(why.startswith("cancelled") for kind, why in remains(result) if kind == "upload")
@@ -221,6 +222,51 @@ def test_tokens_that_may_push_are_healthy(
         # Without the right to delete, distribution cancels no upload: little is sent then, and it is said.
         assert sum((registry.storage / path).stat().st_size for path in left) < 1_000_000
         assert any(kind == "upload" and "401" in why for kind, why in remains(result))
+
+
+def test_several_images_of_one_repository_are_healthy(registry: Registry) -> None:
+    tags = ("1.0", "2.0", "3.0")
+    for tag in tags:
+        push_image(registry, "team/app", tag)
+    images = [f"{registry.address}/team/app:{tag}" for tag in tags]
+
+    assert_healthy(run_regdoctor("check", *images, "--plain-http", *QUICKLY, *PLATFORM))
+    assert unfinished(registry) == []
+
+
+def test_a_token_that_grants_no_push_is_not_taken_for_another_fault(
+    token_registry: TokenRegistry, certificate: CertificateFiles
+) -> None:
+    from tests.support.token_server import TokenFaults
+
+    registry, login = token_registry.registry, token_registry.token_server.credential
+    push_image(registry.client(login, addresses=HOSTS), "team/app", "1.0")
+    token_registry.token_server.faults = TokenFaults(deny=("push", "delete"))
+    result = check(f"{registry.address}/team/app:1.0", "--cacert", certificate.ca, login=login)
+    bare = check(registry.address, "--cacert", certificate.ca, login=login)
+
+    assert_single_root_cause(result, "auth/scope-denied")
+    assert bare.report["verdict"] != "healthy"
+    assert "name a repository that may be pushed to" in bare.stdout
+
+
+def test_a_push_that_is_denied_is_not_called_healthy(
+    registry: Registry, image: str, servers: ExitStack
+) -> None:
+    """Rights are judged with the other answers about access; here it only must not pass for success."""
+
+    def answer(request: Request) -> Answer | None:
+        if request.method == "POST":
+            error = {"code": "DENIED", "message": "requested access to the resource is denied"}
+            return json_answer(403, {"errors": [error]})
+        return None
+
+    hop = servers.enter_context(Hop(registry, answer))
+    result = check(f"{hop.url.removeprefix('http://')}/{image}")
+
+    assert result.report["verdict"] != "healthy"
+    assert fact(result, "upload-session")["start"]["answer"]["status"] == 403
+    assert_lacks(result, "push/method-blocked", "push/read-only", "push/path-rewritten")
 
 
 def test_without_push_nothing_is_written(registry: Registry, image: str) -> None:

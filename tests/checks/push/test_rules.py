@@ -510,6 +510,14 @@ class TestSizes:
     def test_a_generous_limit_is_worth_a_word_only(self, size: int, severity: Severity | None) -> None:
         assert single(trials=sizes((size, by_nginx("PATCH", 413)))).severity is severity
 
+    def test_the_remedy_is_that_of_the_hop(self) -> None:
+        headers = {"Server": "cloudflare", "CF-Ray": "8f-FRA", "Content-Type": "text/html"}
+        refused = step(answer(413, PAGE.format(413), headers, method="PATCH", url=UPLOAD))
+        draft = single(trials=sizes((128 * 1024**2, refused), announced=True))
+
+        assert "DNS only" in draft.fix[0]
+        assert "plan" in draft.detail
+
     def test_silence_to_an_announcement_is_no_refusal(self) -> None:
         silent = broken(1.0, FailureKind.RESPONSE_TIMEOUT)
 
