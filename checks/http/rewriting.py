@@ -10,21 +10,20 @@ from . import answers
 
 
 def other_bytes(answer: Answer, head: Answer | None, digest: str, size: int, wanted: str) -> Iterator[Draft]:
-    """``http/content-rewritten`` for a manifest of another digest, where a hop shows that it changes bytes.
+    """``http/content-rewritten`` for a manifest of another digest, where something shows that it was changed.
 
-    Without any hop the bytes may be stored so.
+    Where nothing does, the bytes may as well be stored so.
     """
     signs = _signs_of_change(answer, head, size)
-    hop = answer.producer.name if answer.producer.kind is not ProducerKind.REGISTRY else _hop(answer)
-    if not signs and hop is None:
+    if not signs:
         return
+    hop = answer.producer.name if answer.producer.kind is not ProducerKind.REGISTRY else _hop(answer)
     yield finding(
         "http/content-rewritten",
         f"{answers.line(answer)} with {size} bytes whose digest is {digest}, and it should be {wanted}. "
-        + (f"{' '.join(signs)} " if signs else "")
+        + f"{' '.join(signs)} "
         + (f"The answer came through {hop}. " if hop else "")
         + "Clients refuse such a manifest: “manifest verification failed for digest”.",
-        certainty=Certainty.PROVEN if signs else Certainty.LIKELY,
         evidence=(answer.exchange,),
     )
 

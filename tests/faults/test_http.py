@@ -455,6 +455,18 @@ class TestContent:
 
     @nginx
     @registry_needed
+    def test_a_damaged_manifest_behind_a_proxy_is_not_the_proxy_s_doing(
+        self, registry: Registry, start_nginx: StartNginx
+    ) -> None:
+        image = push_image(registry)
+        stored = registry.blob_path(image.digest)
+        stored.write_bytes(stored.read_bytes().replace(b"schemaVersion", b"schemaversion"))
+        proxy = start_nginx(ReverseProxy(registry.upstream))
+
+        assert_single_root_cause(check_image(proxy.address, image), "image/blob-corrupt")
+
+    @nginx
+    @registry_needed
     def test_a_proxy_that_only_compresses_for_who_asks(
         self, registry: Registry, start_nginx: StartNginx
     ) -> None:

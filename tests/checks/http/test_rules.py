@@ -17,6 +17,7 @@ from regdoctor.api import (
     FailureKind,
     Handshake,
     Handshakes,
+    ManifestContent,
     ManifestLook,
     PathPrefixes,
     Ping,
@@ -25,8 +26,10 @@ from regdoctor.api import (
     RepeatedQuestion,
     Replicas,
     Role,
+    manifests,
 )
 from regdoctor.checks.http import rules
+from regdoctor.oci.reference import parse_target
 from tests.support.facts import REGISTRY_HEADERS, answer, endpoint, registry_error
 
 ENDPOINT = endpoint()
@@ -556,6 +559,82 @@ class TestLimits:
         assert codes(drafts) == (["http/rate-low"] if expected else [])
         if expected:
             assert "10 of 100 pulls in 6 h" in drafts[0].detail
+
+
+MANIFEST_URL = "https://reg.test:443/v2/app/manifests/1"
+MANIFEST = manifests.Manifest(media_type=manifests.OCI_MANIFEST)
+WANTED, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+
+
+class TestContent:
+    HEADERS: Mapping[str, str] = {
+        **REGISTRY_HEADERS,
+        "Docker-Content-Digest": WANTED,
+        "Content-Length": "500",
+        "ETag": f'"{WANTED}"',
+    }
+
+    def judge(
+        self,
+        digest: str,
+        *,
+        head: Answer | None = None,
+        replicas: Replicas | None = None,
+        reference: str = "reg.test/app:1",
+        **headers: str,
+    ) -> list[Draft]:
+        changed = {name.replace("_", "-"): value for name, value in headers.items()}
+        kept = {name: value for name, value in self.HEADERS.items() if name.lower() not in changed}
+        sent = {**kept, **{name: value for name, value in changed.items() if value}}
+        content = ManifestContent(digest=digest, size=500, document=MANIFEST)
+        seen = ManifestLook(
+            url=MANIFEST_URL, answer=answer(200, "{}", sent, url=MANIFEST_URL), head=head, content=content
+        )
+        return list(rules.manifest_rewritten(ENDPOINT, seen, parse_target(reference), replicas))
+
+    def test_the_right_bytes_are_nothing_whatever_the_hop(self) -> None:
+        assert self.judge(WANTED, etag='W/"x"', content_length="", via="1.1 cache") == []
+
+    def test_other_bytes_without_any_sign_of_a_hop_that_changes_them(self) -> None:
+        assert self.judge(OTHER, server="nginx") == []
+
+    @pytest.mark.parametrize(
+        ("headers", "words"),
+        [
+            ({"etag": f'W/"{WANTED}"'}, "weak"),
+            ({"content_encoding": "gzip"}, "compressed"),
+            ({"content_length": ""}, "without a Content-Length"),
+        ],
+    )
+    def test_signs_of_a_hop_that_changes_bytes(self, headers: dict[str, str], words: str) -> None:
+        draft = the(self.judge(OTHER, **headers), "http/content-rewritten")
+
+        assert words in draft.detail
+        assert draft.certainty is Certainty.PROVEN
+
+    def test_another_length_by_head(self) -> None:
+        head = answer(200, "", {"Content-Length": "499"}, method="HEAD", url=MANIFEST_URL)
+
+        assert "499 bytes" in the(self.judge(OTHER, head=head), "http/content-rewritten").detail
+
+    def test_the_digest_asked_for_counts_more_than_the_one_named(self) -> None:
+        drafts = self.judge(WANTED, reference=f"reg.test/app@{OTHER}", etag='W/"x"')
+
+        assert codes(drafts) == ["http/content-rewritten"]
+
+    def test_a_cache_that_is_out_of_date(self) -> None:
+        old = answer(200, "", {"Docker-Content-Digest": WANTED}, method="HEAD", url=MANIFEST_URL)
+        new = answer(200, "", {"Docker-Content-Digest": OTHER}, method="HEAD", url=MANIFEST_URL)
+        seen = replicas(old, old, method="HEAD", url=MANIFEST_URL, uncached=new)
+
+        assert "cache" in the(self.judge(WANTED, replicas=seen), "http/content-rewritten").detail
+
+    @pytest.mark.parametrize("uncached", [None, answer(400), answer(404), answer(200)])
+    def test_what_comes_past_the_caches_may_be_of_no_use(self, uncached: Answer | None) -> None:
+        old = answer(200, "", {"Docker-Content-Digest": WANTED}, method="HEAD", url=MANIFEST_URL)
+        seen = replicas(old, old, method="HEAD", url=MANIFEST_URL, uncached=uncached)
+
+        assert self.judge(WANTED, replicas=seen) == []
 
 
 class TestPathPrefix:
