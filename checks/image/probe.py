@@ -167,10 +167,10 @@ def _content(response: Response | Failure, digest: str | None) -> ManifestConten
     )
 
 
-def _need_manifest(look: ManifestLook) -> None:
+def _need_manifest(look: ManifestLook, context: Context) -> None:
     """Ends a probe that needs to know what the image consists of.
 
-    :raises NotApplicable: the manifest was not read, to spare the quota.
+    :raises NotApplicable: the manifest was not read, to spare the quota, or need not exist before a push.
     :raises Blocked: it could not be read: the image is not well, even where nobody knows why.
     """
     if look.spared is not None:
@@ -180,6 +180,8 @@ def _need_manifest(look: ManifestLook) -> None:
     if look.answer is None:
         why = look.failure.message if look.failure is not None else "no answer came"
         raise Blocked(f"the manifest could not be read: {why}")
+    if look.answer.status == 404 and context.options.push:
+        raise NotApplicable("there is no such image yet")
     if look.answer.status == 200:
         raise Blocked(f"the manifest did not come whole: {look.answer.body_failure or 'it is too large'}")
     raise Blocked(f"{look.answer.method} {look.answer.url} was answered {look.answer.status}")
@@ -194,7 +196,7 @@ def look_at_children(
     context: Context,
 ) -> IndexChildren:
     """Reads the index's manifests for the wanted platforms, and asks by HEAD for the others."""
-    _need_manifest(look)
+    _need_manifest(look, context)
     if look.content is None or not isinstance(look.content.document, manifests.Index):
         raise NotApplicable("the reference leads to no index")
     index = look.content.document
@@ -240,7 +242,7 @@ def look_at_blobs(
     context: Context,
 ) -> Blobs:
     """HEAD or one byte of every distinct layer, and GET of every config, of the wanted manifests (end-2)."""
-    _need_manifest(look)
+    _need_manifest(look, context)
     parts = _parts(look, children)
     if not parts:
         raise NotApplicable("no manifest for a wanted platform was read")
@@ -307,7 +309,6 @@ def verify_blobs(
         raise Blocked(
             f"{len(done)} of {len(layers)} layers were downloaded and are right, and for the others there was "
             "no "
-            ""
             f"time: give more than --deadline {context.deadline.seconds:g}"
         )
     return VerifiedBlobs(blobs=done, unverified=left)
