@@ -93,7 +93,6 @@ def invalid_reference(target: Target) -> Iterator[Draft]:
         "image/invalid-reference",
         f"{target.place or 'The target'} names “{shown}”, which is no image reference: "
         f"{defect.reason}{where}. Clients "
-        ""
         "refuse it before they contact anything: “invalid reference format”, in Kubernetes InvalidImageName.",
         reproduce=f"docker pull {shlex.quote(target.text)}",
         evidence=(target.place,) if target.place is not None else (),
@@ -131,7 +130,6 @@ def host_missing(
             "image/host-missing",
             f"{said} {lookalike.name} is the name of a host here ({', '.join(lookalike.addresses[:3])}), and "
             "taken for "
-            ""
             "one only with a dot, a port or “localhost”.",
             certainty=Certainty.LIKELY,
             fix=(
@@ -152,7 +150,6 @@ def host_missing(
             "image/host-missing",
             f"{said} Either another registry was meant, whose host is missing, or it is a private repository "
             "of "
-            ""
             f"“{part}” on Docker Hub; no login for Docker Hub is stored here.",
             certainty=Certainty.POSSIBLE,
             evidence=_exchanges(refused),
@@ -178,10 +175,8 @@ def latest_tag(target: Target, settings: Settings) -> Iterator[Draft]:
         "image/latest-tag",
         f"“{target.text}”{f' in {target.place}' if target.place else ''} {what}: what it is changes whenever "
         "somebody "
-        ""
         "pushes, machines that pulled at different times run different versions, and a rollback has nothing "
         "to go "
-        ""
         "back to.",
         evidence=(target.place,) if target.place is not None else (),
     )
@@ -221,7 +216,6 @@ def not_found(
                 "image/manifest-gone",
                 f"{said} The tag {reference.reference} is in the repository's list of tags, but the manifest "
                 "that "
-                ""
                 "it points to is gone from the registry's storage.",
                 evidence=evidence,
             )
@@ -307,7 +301,6 @@ def library_prefix(target: Target, found: LibraryLook) -> Iterator[Draft]:
         "image/library-prefix",
         f"{target.registry} does not give {reference.repository}, and it has {found.repository}: HEAD "
         f"{found.url} is "
-        ""
         "answered 200. Clients put library/ in front of a single name only where no host is written.",
         fix=(f"use {target.registry}/{found.repository}{mark}{reference.reference}",),
         evidence=(answer.exchange,),
@@ -368,7 +361,6 @@ def child_missing(children: IndexChildren) -> Iterator[Draft]:
             "image/child-missing",
             f"The index lists {len(children.children)} manifests, and the registry answers 404 for "
             f"{len(gone)} "
-            ""
             f"of them: {missing}. "
             + (
                 "They hold provenance or an SBOM, no image: pulls work, copies of the whole index fail."
@@ -413,10 +405,8 @@ def manifest_unsupported(look: ManifestLook) -> Iterator[Draft]:
             "image/manifest-unsupported",
             f"{answer.method} {look.url} is answered 404{_quoted(answer)}. The image is there; the request "
             "did list "
-            ""
             "the types of OCI in its Accept header, so a hop between here and the registry shortens or "
             "replaces that "
-            ""
             "header.",
             fix=(
                 "in the reverse proxy remove what sets or drops the Accept header (nginx: proxy_set_header "
@@ -447,10 +437,8 @@ def _unsupported_document(look: ManifestLook, answer: Answer) -> Iterator[Draft]
             "image/manifest-unsupported",
             f"{look.url} is a manifest of Docker's schema 1 ({document.media_type}). docker 26, containerd "
             "2.1 "
-            ""
             "and registry 3 no longer read these; older ones warn. Registry 2.x also converts images to it "
             "for "
-            ""
             "requests whose Accept header was lost on the way, in a proxy.",
             evidence=(answer.exchange,),
         )
@@ -459,15 +447,15 @@ def _unsupported_document(look: ManifestLook, answer: Answer) -> Iterator[Draft]
             "image/manifest-unsupported",
             f"{look.url} is an artifact manifest ({document.media_type}), a type that the OCI image "
             "specification has "
-            ""
             "dropped before 1.1. No container can be made of it, and clients do not read it.",
             evidence=(answer.exchange,),
         )
     elif isinstance(document, manifests.Unreadable):
-        if declared and declared not in _GENERIC and "html" not in declared:
+        if "html" not in declared:
             yield finding(
                 "image/manifest-unsupported",
-                f"{look.url} has the media type {declared}, which is no image manifest or index: "
+                f"{look.url} is delivered as {declared or 'nothing (without Content-Type)'} and is no image "
+                "manifest or index: "
                 f"{'; '.join(document.problems[:2])}.",
                 evidence=(answer.exchange,),
             )
@@ -477,7 +465,6 @@ def _unsupported_document(look: ManifestLook, answer: Answer) -> Iterator[Draft]
             f"{look.url} is a manifest of the type {document.media_type}, and is delivered as "
             f"{declared or 'nothing (without Content-Type)'}. docker and containerd go by that header and "
             "refuse it: "
-            ""
             "“unsupported manifest media type”; podman and skopeo look inside and manage.",
             fix=("in the reverse proxy or CDN let the registry's Content-Type pass",),
             certainty=Certainty.LIKELY,
@@ -490,7 +477,6 @@ def _unsupported_document(look: ManifestLook, answer: Answer) -> Iterator[Draft]
                 "image/manifest-unsupported",
                 f"{look.url} contradicts itself: {'; '.join(contradictions[:2])}. Clients refuse it: "
                 "“mediaType in "
-                ""
                 "manifest should be …”.",
                 certainty=Certainty.LIKELY,
                 evidence=(answer.exchange,),
@@ -511,9 +497,7 @@ def blob_missing(blobs: Blobs) -> Iterator[Draft]:
     ]
     remembered = (
         " The registry says that it has them, and sends not one byte: it remembers what its storage has lost, "
-        ""
         "as after a "
-        ""
         "garbage collection without a restart."
         if silent
         else ""
@@ -522,7 +506,6 @@ def blob_missing(blobs: Blobs) -> Iterator[Draft]:
         "image/blob-missing",
         f"The manifest is there, and {len(parts)} of its {len(blobs.blobs)} blobs are not: "
         f"{_some(parts)}.{remembered} "
-        ""
         "Every pull of the image fails at that blob.",
         certainty=Certainty.LIKELY if silent and not gone else Certainty.PROVEN,
         evidence=_exchanges(*(blob.final for blob in (*gone, *silent)[:_SHOWN])),
@@ -580,7 +563,6 @@ def verified_corrupt(verified: VerifiedBlobs) -> Iterator[Draft]:
                 f"The layer {blob.descriptor.digest} ({blob.descriptor.size} bytes) was downloaded "
                 f"{_times(blob)}: {last.size} bytes with the digest {last.digest} each time. The same wrong "
                 "bytes every "
-                ""
                 "time are what lies in storage.",
                 evidence=_exchanges(*(download.answer for download in blob.downloads)),
             )
@@ -616,9 +598,7 @@ def _manifest_differs(answer: Answer, wanted: str, seen: str, size: int) -> Draf
     return finding(
         "image/blob-corrupt",
         f"{answer.method} {answer.url} should give the manifest {wanted}, and the {size} bytes that came have "
-        ""
         "the digest "
-        ""
         f"{seen}. Clients refuse it: “manifest verification failed for digest”.",
         certainty=Certainty.LIKELY,
         evidence=(answer.exchange,),
@@ -641,7 +621,6 @@ def blob_host(endpoint: Endpoint, blobs: Blobs) -> Iterator[Draft]:
         "image/blob-host-unreachable",
         f"The registry answers requests for blobs with a redirect to {endpoint.url}, and {why}. Manifests "
         "come "
-        ""
         "from the registry itself, so everything but the layers works.",
         evidence=_exchanges(
             *(blob.answer for blob in (failed or refused)[:1]), *(blob.followed for blob in refused[:1])
@@ -664,7 +643,6 @@ def manifest_host(endpoint: Endpoint, look: ManifestLook) -> Iterator[Draft]:
         "image/blob-host-unreachable",
         f"The registry answers {look.url} with a redirect to {endpoint.url}, and {why}. /v2/ and logins are "
         "answered "
-        ""
         "by the registry itself, so they seem fine.",
         evidence=_exchanges(look.answer),
     )
@@ -738,7 +716,6 @@ def _refused(
         return (
             "it wants user name and password directly (Basic). Registry 2.x logs in to token servers only, "
             "and then gets "
-            ""
             "401 for everything",
             Certainty.LIKELY if settings.registry_version is None else Certainty.PROVEN,
         )
@@ -772,11 +749,8 @@ def _refused(
         return (
             f"it has the image ({answer.method} {answer.url} is answered 200), while the cache says 404: the "
             "cache's own "
-            ""
             "process cannot use the upstream (its environment, resolver, proxy settings or trust store differ "
-            ""
             "from this "
-            ""
             "shell's, or it has not been restarted since its configuration was changed)",
             Certainty.LIKELY,
         )
@@ -799,7 +773,6 @@ def secret_in_config(blobs: Blobs) -> Iterator[Draft]:
             "image/secret-in-config",
             f"The image's configuration {configs[0].descriptor.digest} holds what looks like {_some(parts)}. "
             "Whoever may "
-            ""
             "pull the image can read it.",
             certainty=Certainty.LIKELY,
             evidence=_exchanges(*(blob.answer for blob in configs[:_SHOWN])),

@@ -20,7 +20,6 @@ def component_unhealthy(endpoint: Endpoint, found: ComponentHealth) -> Iterator[
         "vendor/component-unhealthy",
         f"{found.product} says at {found.url} ({found.answer.status}) that these of its parts are not "
         "healthy: "
-        ""
         f"{said}{others}. Logins, pulls or pushes that need them fail, whatever the registry itself answers.",
         evidence=(found.answer.exchange,),
     )

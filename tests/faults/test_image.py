@@ -349,9 +349,11 @@ def test_blobs_at_a_name_that_only_the_registry_knows_are_the_root_cause(
     assert found["host"] == "minio.internal:9000"
 
 
-@pytest.mark.parametrize("lost", ["layers", "everything"])
+@pytest.mark.parametrize(
+    ("lost", "code"), [("layers", "image/blob-missing"), ("everything", "storage/stale-cache")]
+)
 def test_what_the_registry_remembers_and_its_storage_has_lost_is_missing(
-    start_registry: StartRegistry, lost: str
+    start_registry: StartRegistry, lost: str, code: str
 ) -> None:
     registry = start_registry(config={"storage": {"cache": {"blobdescriptor": "inmemory"}}})
     image = push_image(registry, "team/app", "1.0")
@@ -359,7 +361,7 @@ def test_what_the_registry_remembers_and_its_storage_has_lost_is_missing(
     for digest in (*image.layer_digests, *([image.config_digest] if lost == "everything" else [])):
         remove_blob(registry, str(digest))
 
-    found = assert_single_root_cause(check(registry, "team/app:1.0", *PLATFORM), "image/blob-missing")
+    found = assert_single_root_cause(check(registry, "team/app:1.0", *PLATFORM), code)
 
     assert "remembers" in found["detail"]
 
