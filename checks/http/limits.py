@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from regdoctor.api import Answer, Certainty, Draft, Failure, Replicas, finding
+from regdoctor.api import Answer, Certainty, Draft, Failure, Replicas, finding, quotas
 
 from . import answers
 
@@ -18,9 +17,9 @@ def is_limit(answer: Answer) -> bool:
 def which_limit(answer: Answer, account: str | None) -> str:
     """Which of the limits it is, and until when, as far as the answer tells."""
     said = []
-    quota = _quota(answer)
+    quota = quotas.pull_quota(answer.headers)
     text = answer.body_excerpt.lower()
-    if "pull rate limit" in text or (quota is not None and quota[0] == 0):
+    if "pull rate limit" in text or (quota is not None and quota.remaining == 0):
         source = answer.header("docker-ratelimit-source")
         whose = f"the account {account}" if account else "this host's public address (no login was used)"
         said.append(
@@ -59,29 +58,16 @@ def burst_limit(seen: tuple[Answer, ...], replicas: Replicas | None) -> Draft | 
     )
 
 
-def _quota(answer: Answer) -> tuple[int, int, int | None] | None:
-    """Remaining pulls, limit and window in seconds from Docker Hub's headers, such as ``76;w=21600``."""
-
-    def read(name: str) -> tuple[int, int | None] | None:
-        match = re.fullmatch(r"\s*(\d{1,9})(?:\s*;\s*w=(\d{1,9}))?\s*", answer.header(name) or "")
-        return (int(match[1]), int(match[2]) if match[2] else None) if match else None
-
-    remaining, limit = read("ratelimit-remaining"), read("ratelimit-limit")
-    if remaining is None or limit is None:
-        return None
-    return remaining[0], limit[0], limit[1]
-
-
 def little_left(seen: tuple[Answer, ...]) -> Iterator[Draft]:
     """``http/rate-low`` where an answer says that at most a tenth of the quota is left."""
-    quotas = [(quota, answer) for answer in seen if (quota := _quota(answer)) is not None]
-    if not quotas:
+    stated = [(quota, answer) for answer in seen if (quota := quotas.pull_quota(answer.headers)) is not None]
+    if not stated:
         return
-    (remaining, limit, window), answer = min(quotas, key=lambda pair: pair[0][0])
-    if limit and remaining * 10 <= limit:
-        per = f" in {window // 3600} h" if window and window >= 3600 else ""
+    quota, answer = min(stated, key=lambda pair: pair[0].remaining)
+    if quota.is_low:
+        per = f" in {quota.window // 3600} h" if quota.window and quota.window >= 3600 else ""
         yield finding(
             "http/rate-low",
-            f"The registry says that {remaining} of {limit} pulls{per} are left.",
+            f"The registry says that {quota.remaining} of {quota.limit} pulls{per} are left.",
             evidence=(answer.exchange,),
         )

@@ -27,7 +27,7 @@ from regdoctor.api import (
     side_by_side,
 )
 
-from .repeating import Asker, turned_away
+from .repeating import Asker, wants_another_look
 
 MAX_REDIRECTS = 10
 """As many as Go's clients follow (``net/http``, ``defaultCheckRedirect``)."""
@@ -210,5 +210,5 @@ def ask_again(
     places += [None] * REPEATS
     asker = Asker(endpoint, ping, authorization if not broken_off else None, target, context)
     question, uncached = asker.all_at_once(places)
-    spaced = asker.one_by_one() if turned_away(question) else None
+    spaced = asker.one_by_one() if ping.answer is not None and wants_another_look(question) else None
     return Replicas(question=question, spaced=spaced, uncached=uncached)

@@ -29,14 +29,19 @@ TURNED_AWAY = 0.5
 """Seconds: a limit turns requests away at once; a balancer that still tries to connect takes longer."""
 
 
-def turned_away(question: RepeatedQuestion) -> bool:
-    """Whether a hop before the registry refused requests without delay, as a limit on requests does."""
-    return any(
-        isinstance(answer, Answer)
-        and answer.status == 503
+def wants_another_look(question: RepeatedQuestion) -> bool:
+    """Whether the same request once more, without haste, tells a limit or a rush from replicas that differ.
+
+    So where some were never answered, and where a hop before the registry refused some without delay.
+    """
+    return any(isinstance(answer, Failure) or _turned_away(answer) for answer in question.answers)
+
+
+def _turned_away(answer: Answer) -> bool:
+    return (
+        answer.status == 503
         and answer.producer.kind is not ProducerKind.REGISTRY
         and answer.seconds < TURNED_AWAY
-        for answer in question.answers
     )
 
 

@@ -601,20 +601,21 @@ def replicas_differ(
     others = (first, look.head if look is not None else None)
     same = tuple(each for each in others if each is not None and _asks(each, question))
     given: tuple[Answer | Failure, ...] = (*same, *question.answers)
-    if replicas.spaced is not None:
-        if (
-            limits.burst_limit(tuple(each for each in given if isinstance(each, Answer)), replicas)
-            is not None
-        ):
-            return
-        given += replicas.spaced.answers
+    spaced = replicas.spaced.answers if replicas.spaced is not None else ()
+    got = [each for each in given if isinstance(each, Answer)]
+    if limits.burst_limit(tuple(got), replicas) is not None or any(map(limits.is_limit, got)):
+        return
+    given += spaced
     kinds: dict[str, list[Answer | Failure]] = {}
+    digests = all(_digest(each) for each in given if isinstance(each, Answer) and each.status == 200)
     for each in given:
-        kinds.setdefault(_kind(each), []).append(each)
-    if len(kinds) < 2 or any(isinstance(each, Answer) and limits.is_limit(each) for each in given):
+        kinds.setdefault(_kind(each, digests=digests), []).append(each)
+    answered = {kind for kind, each in kinds.items() if isinstance(each[0], Answer)}
+    calmly_lost = any(isinstance(each, Failure) for each in (ping.failure, *spaced))
+    if len(kinds) < 2 or (len(answered) < 2 and not calmly_lost):
+        # What goes unanswered in a rush alone says something about the rush.
         return
     shown = "; ".join(f"{len(each)} times {kind}{_where(each, given)}" for kind, each in kinds.items())
-    answered = {kind for kind, each in kinds.items() if isinstance(each[0], Answer)}
     yield finding(
         "http/replicas-differ",
         f"The same request, {question.method} {question.url}, sent {len(given)} times: {shown}. Behind "
@@ -629,12 +630,16 @@ def _asks(answer: Answer, question: RepeatedQuestion) -> bool:
     return (answer.method, answer.url) == (question.method, question.url)
 
 
-def _kind(answer: Answer | Failure) -> str:
-    """What must be the same for every replica: status and, for content, its digest."""
+def _kind(answer: Answer | Failure, *, digests: bool) -> str:
+    """What must be the same for every replica: status and, for content that has one each time, its digest."""
     if isinstance(answer, Failure):
         return f"no answer ({answer.kind.value.replace('-', ' ')})"
-    digest = answer.header("docker-content-digest") if answer.status == 200 else None
+    digest = _digest(answer) if digests and answer.status == 200 else None
     return f"{answer.status}" + (f" with {digest}" if digest else "")
+
+
+def _digest(answer: Answer) -> str | None:
+    return answer.header("docker-content-digest")
 
 
 def _where(some: list[Answer | Failure], every: tuple[Answer | Failure, ...]) -> str:

@@ -582,6 +582,20 @@ class TestReplicas:
             result = run_regdoctor("check", target, *login, stdin=PASSWORD)
             assert_single_root_cause(result, "http/replicas-differ")
 
+    @haproxy
+    @nginx
+    @registry_needed
+    def test_one_of_two_hangs_up(self, registry: Registry, start_nginx: StartNginx, tmp_path: Path) -> None:
+        port = ports.free_port()
+        start_nginx(server_block([f"listen 127.0.0.1:{port};", "return 444;"]), ready_on=("127.0.0.1", port))
+        members = [f"127.0.0.1:{registry.port}", f"127.0.0.1:{port}"]
+        settings = ["mode tcp", "option tcplog"]
+        with Haproxy(tmp_path / "h", members, defaults=settings, forwarded_proto=False) as balancer:
+            for _ in range(2):
+                found = assert_single_root_cause(check(balancer.url), "http/replicas-differ")
+
+        assert "no answer" in found["detail"]
+
     @registry_needed
     @pytest.mark.needs_root
     def test_one_odd_address_of_two(self, start_registry: StartRegistry) -> None:

@@ -491,11 +491,30 @@ class TestReplicas:
             "http/replicas-differ"
         ]
 
-    def test_a_lost_answer_alone_is_likely(self) -> None:
+    def test_answers_that_get_lost_without_haste_as_well_are_likely(self) -> None:
         lost = Failure(kind=FailureKind.CONNECTION_RESET, message="reset")
-        draft = the(judge(ping(OPEN), replicas=replicas(OPEN, lost)), "http/replicas-differ")
+        seen = replicas(OPEN, lost, spaced=(OPEN, lost, OPEN))
+        draft = the(judge(ping(OPEN), replicas=seen), "http/replicas-differ")
 
         assert draft.certainty is Certainty.LIKELY
+
+    def test_a_first_look_that_got_lost_where_others_are_answered(self) -> None:
+        lost = Failure(kind=FailureKind.CONNECTION_CLOSED, message="closed")
+        seen = replicas(OPEN, lost, OPEN, lost, seconds=(0.1, 0.1, 0.1, 0.1))
+
+        assert codes(judge(ping(failure=lost, seconds=0.1), replicas=seen)) == ["http/replicas-differ"]
+
+    @pytest.mark.parametrize("calm", [False, True])
+    def test_answers_that_get_lost_in_a_rush_alone(self, calm: bool) -> None:
+        lost = Failure(kind=FailureKind.RESPONSE_TIMEOUT, message="silent")
+        seen = replicas(OPEN, lost, spaced=(OPEN, OPEN, OPEN) if calm else None)
+
+        assert judge(ping(OPEN), replicas=seen) == []
+
+    def test_a_digest_that_some_answers_leave_out(self) -> None:
+        one = answer(200, "", {"Docker-Content-Digest": "sha256:1"})
+
+        assert judge(ping(answer(200, "{}")), replicas=replicas(one, answer(200))) == []
 
     def test_other_manifests_for_one_tag(self) -> None:
         url = "https://reg.test:443/v2/app/manifests/1"
@@ -606,7 +625,7 @@ class TestContent:
             ({"content_length": ""}, "without a Content-Length"),
         ],
     )
-    def test_signs_of_a_hop_that_changes_bytes(self, headers: dict[str, str], words: str) -> None:
+    def test_signs_of_a_hop_that_changes_bytes(self, headers: dict[str, Any], words: str) -> None:
         draft = the(self.judge(OTHER, **headers), "http/content-rewritten")
 
         assert words in draft.detail
