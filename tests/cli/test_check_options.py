@@ -34,6 +34,7 @@ def test_without_options_the_defaults_hold(invoke: Invoke, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (["--verify-blobs"], {"verify_blobs": True}),
         (["--push"], {"push": True, "push_seconds": 8.0, "push_tag": None}),
         (["--push", "--push-tag", "probe-1.0"], {"push_tag": "probe-1.0"}),
         (["--push", "--push-seconds", "70", "--deadline", "90"], {"push_seconds": 70.0}),

@@ -69,6 +69,15 @@ def test_files_and_changes_are_named(invoke: Invoke, tmp_path: Path) -> None:
     assert plan(invoke, "reg.test")["changes"] == []
 
 
+def test_for_a_text_that_is_no_image_nothing_would_be_contacted(invoke: Invoke, tmp_path: Path) -> None:
+    listed = tmp_path / "images"
+    listed.write_text("reg.test/Team/app\n")
+
+    assert [each["url"] for each in plan(invoke, "--images", listed)["targets"]] == [None]
+    text = invoke("check", "--plan", "--images", listed).stdout
+    assert "reg.test/Team/app: nothing, it cannot be read as an image" in text
+
+
 def test_a_password_of_the_proxy_is_not_shown(invoke: Invoke) -> None:
     result = invoke("check", "reg.test", "--plan", "--proxy", "http://user:hunter2hunter2@proxy.test:3128")
     assert result.exit_code == 0
