@@ -11,7 +11,7 @@ setup(
     packages=[*find_packages("src"), *CHECKS, "regdoctor.templates"],
     package_dir={"": "src", "regdoctor.checks": "checks", "regdoctor.templates": "reports/templates"},
     package_data={
-        "regdoctor": ["py.typed", "report/*.json"],
+        "regdoctor": ["py.typed", "report/*.json", "registry_config/*.toml"],
         "regdoctor.checks": ["*.toml", "*/*.toml"],
         "regdoctor.templates": ["*.j2", "*.css"],
     },

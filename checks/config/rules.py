@@ -10,18 +10,24 @@ from regdoctor.api import (
     ConfigFile,
     ConfigProblem,
     ConfigProblemKind,
+    ConfiguredFiles,
     DeletionRefusal,
     Draft,
     Each,
+    EffectiveConfiguration,
     Endpoint,
     Ping,
     ProducerKind,
+    RegistryEnvironment,
     RepeatedKey,
     Role,
+    Settings,
     Severity,
+    Target,
     finding,
     rule,
 )
+from regdoctor.checks.config import exposure, keys, sections, variables
 
 VERSION = "0.1"
 """The only version of the configuration there is (distribution ``configuration/configuration.go``)."""
@@ -41,7 +47,8 @@ _HINTS = (
     ("tab character", "YAML indents with blanks only."),
     (
         "mapping values are not allowed",
-        "Two colons stand on one line, or the line is indented deeper than the one that it belongs to; a value "
+        "Two colons stand on one line, or the line is indented deeper than the one that it belongs to; a "
+        "value "
         "with a colon and a blank in it needs quotes.",
     ),
     (
@@ -69,7 +76,8 @@ def unreadable(config: ConfigFile) -> Iterator[Draft]:
     if problem.kind is ConfigProblemKind.TOO_LARGE:
         yield finding(
             "config/unreadable",
-            f"{config.path} was not read ({problem.message}): no registry's configuration is like that. Is it "
+            f"{config.path} was not read ({problem.message}): no registry's configuration is like that. "
+            "Is it "
             "the right file?",
             certainty=Certainty.POSSIBLE,
             severity=Severity.WARNING,
@@ -79,7 +87,8 @@ def unreadable(config: ConfigFile) -> Iterator[Draft]:
     if problem.kind is ConfigProblemKind.FORBIDDEN:
         yield finding(
             "config/unreadable",
-            f"{config.path} may not be read by this user: {problem.message}. Whether the registry's own user may, "
+            f"{config.path} may not be read by this user: {problem.message}. Whether the registry's own "
+            "user may, "
             "this run cannot see; run it as root, or as that user.",
             certainty=Certainty.POSSIBLE,
             severity=Severity.WARNING,
@@ -89,7 +98,8 @@ def unreadable(config: ConfigFile) -> Iterator[Draft]:
     seen = f"{config.path} {_UNREAD[problem.kind]}: {problem.message}."
     if problem.kind is ConfigProblemKind.NOT_A_FILE and problem.message == "a folder":
         seen = (
-            f"{config.path} is a folder. Docker makes one where a file is to be mounted that does not exist on "
+            f"{config.path} is a folder. Docker makes one where a file is to be mounted that does not "
+            "exist on "
             "the host; the registry then finds a folder in place of its configuration."
         )
     yield finding(
@@ -146,7 +156,8 @@ def _answers(pings: Each[Ping]) -> Iterator[str]:
     endpoint = next((each for each, ping in pings.items() if _is_registry(each, ping)), None)
     if endpoint is not None:
         yield (
-            f"{endpoint.address} answers nevertheless: it was started with another file or before this change, "
+            f"{endpoint.address} answers nevertheless: it was started with another file or before this "
+            "change, "
             "and will not start again with it."
         )
 
@@ -223,3 +234,168 @@ def deletion_refused(refusal: DeletionRefusal) -> Iterator[Draft]:
         certainty=Certainty.PROVEN if by_distribution else Certainty.LIKELY,
         evidence=(refusal.answer.exchange,),
     )
+
+
+@rule("config/unknown-key", "config/misplaced-key", "config/removed-key")
+def unknown_keys(configuration: EffectiveConfiguration) -> Iterator[Draft]:
+    """Keys that have no effect where they stand."""
+    yield from keys.unknown_keys(configuration)
+
+
+@rule("config/wrong-type", "config/misplaced-key", "config/required-missing", "config/env-invalid")
+def values(configuration: EffectiveConfiguration) -> Iterator[Draft]:
+    """Values that the registry refuses, or takes for something else than they look."""
+    yield from keys.wrong_types(configuration)
+    yield from keys.wrong_values(configuration)
+    yield from sections.options_of_storage(configuration)
+    yield from sections.listener(configuration)
+
+
+@rule("config/wrong-type", "config/env-invalid")
+def other_values(configuration: EffectiveConfiguration, settings: Settings) -> Iterator[Draft]:
+    """The same for sections of which other areas judge more once there is a registry."""
+    yield from sections.others(configuration, lint=settings.lint is not None)
+
+
+@rule(
+    "config/storage-drivers",
+    "config/driver-unsupported",
+    "config/misplaced-key",
+    "config/required-missing",
+    "config/wrong-type",
+    "config/env-invalid",
+)
+def storage(
+    configuration: EffectiveConfiguration, environment: RegistryEnvironment | None
+) -> Iterator[Draft]:
+    """One storage driver that exists, with all that it needs."""
+    yield from sections.storage(configuration, environment_known=environment is not None)
+    yield from sections.cache(configuration, environment_known=environment is not None)
+
+
+@rule("config/auth-methods", "config/required-missing", "config/wrong-type", "config/env-invalid")
+def auth(configuration: EffectiveConfiguration, environment: RegistryEnvironment | None) -> Iterator[Draft]:
+    """One method of login that exists, with all that it needs."""
+    yield from sections.auth(configuration, environment_known=environment is not None)
+
+
+@rule("config/middleware-unknown", "config/required-missing")
+def middleware(configuration: EffectiveConfiguration) -> Iterator[Draft]:
+    """Middleware that the version has."""
+    yield from sections.middleware(configuration)
+
+
+@rule("config/http-host")
+def host(configuration: EffectiveConfiguration) -> Iterator[Draft]:
+    """``http.host`` is a whole URL."""
+    yield from sections.host(configuration)
+
+
+@rule("config/http-host")
+def host_and_target(
+    configuration: EffectiveConfiguration, target: Target, endpoints: Each[Endpoint]
+) -> Iterator[Draft]:
+    """``http.host`` is the address that clients use."""
+    for endpoint in endpoints.values():
+        if endpoint.role is Role.REGISTRY:
+            yield from exposure.host_and_target(configuration, target, endpoint)
+
+
+@rule("config/env-collision")
+def env_collision(configuration: EffectiveConfiguration, environment: RegistryEnvironment) -> Iterator[Draft]:
+    """Variables that were meant for somebody else."""
+    yield from variables.collisions(environment, configuration)
+
+
+@rule("config/env-invalid")
+def env_invalid(configuration: EffectiveConfiguration, environment: RegistryEnvironment) -> Iterator[Draft]:
+    """Variables that the registry stops at."""
+    yield from variables.refused(environment, configuration)
+
+
+@rule("config/env-ignored")
+def env_ignored(environment: RegistryEnvironment) -> Iterator[Draft]:
+    """Variables without effect."""
+    yield from variables.ignored(environment)
+
+
+@rule("config/file-missing")
+def file_missing(
+    configuration: EffectiveConfiguration, files: ConfiguredFiles, pings: Each[Ping], settings: Settings
+) -> Iterator[Draft]:
+    """Files that the configuration names are there; of a foreign file that cannot be said."""
+    if settings.lint is None:
+        runs = any(_is_registry(endpoint, ping) for endpoint, ping in pings.items())
+        yield from exposure.files(configuration, files, runs=runs)
+
+
+@rule("config/tls-pair-mismatch")
+def tls_pair_mismatch(configuration: EffectiveConfiguration, files: ConfiguredFiles) -> Iterator[Draft]:
+    """Certificate and key belong together."""
+    yield from exposure.pair(configuration, files)
+
+
+@rule("config/default-path-moved")
+def default_path_moved(
+    configuration: EffectiveConfiguration, pings: Each[Ping], settings: Settings
+) -> Iterator[Draft]:
+    """The file lies where the images of this version look."""
+    answers = [
+        ping.answer.status == 401
+        for endpoint, ping in pings.items()
+        if _is_registry(endpoint, ping) and ping.answer is not None and ping.answer.status in (200, 401)
+    ]
+    yield from exposure.default_path(configuration, settings, asked_for_login=answers[0] if answers else None)
+
+
+@rule("config/no-auth")
+def no_auth(configuration: EffectiveConfiguration, settings: Settings) -> Iterator[Draft]:
+    """Nobody is asked to log in."""
+    yield from exposure.no_auth(configuration, settings)
+
+
+@rule("config/no-tls")
+def no_tls(configuration: EffectiveConfiguration, settings: Settings) -> Iterator[Draft]:
+    """Plain HTTP."""
+    yield from exposure.no_tls(configuration, settings)
+
+
+@rule("config/debug-exposed")
+def debug_exposed(configuration: EffectiveConfiguration, settings: Settings) -> Iterator[Draft]:
+    """The debug server is open to other hosts."""
+    yield from exposure.debug_exposed(configuration, settings)
+
+
+@rule("config/http-secret-missing")
+def http_secret_missing(
+    configuration: EffectiveConfiguration, environment: RegistryEnvironment | None
+) -> Iterator[Draft]:
+    """Replicas would not understand each other."""
+    yield from exposure.http_secret_missing(configuration, environment_known=environment is not None)
+
+
+@rule("config/delete-disabled")
+def delete_disabled(
+    configuration: EffectiveConfiguration, refusal: DeletionRefusal | None
+) -> Iterator[Draft]:
+    """Deletion is off, which is the default; said once, and by the registry itself where it was asked."""
+    if refusal is None:
+        yield from exposure.delete_disabled(configuration)
+
+
+@rule("config/read-only")
+def read_only(configuration: EffectiveConfiguration, settings: Settings) -> Iterator[Draft]:
+    """Pushes are refused."""
+    yield from exposure.read_only(configuration, settings)
+
+
+@rule("config/pull-through")
+def pull_through(configuration: EffectiveConfiguration, settings: Settings) -> Iterator[Draft]:
+    """A cache takes no pushes."""
+    yield from exposure.pull_through(configuration, settings)
+
+
+@rule("config/secret-in-file")
+def secret_in_file(config: ConfigFile) -> Iterator[Draft]:
+    """Others can read a credential."""
+    yield from exposure.secret_in_file(config)

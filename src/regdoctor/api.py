@@ -18,6 +18,7 @@ from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of
 from regdoctor.facts import __all__ as _facts
 from regdoctor.host import (
     config_file,
+    configured_files,
     daemon_proxies,
     disk,
     docker_config,
@@ -25,6 +26,7 @@ from regdoctor.host import (
     handshake_log,
     processes,
     proxies,
+    registry_environment,
     registry_process,
     time_daemons,
     token_settings,
@@ -65,6 +67,8 @@ from regdoctor.oci.token import TokenClaims
 from regdoctor.oci.upload import Location
 from regdoctor.options import Options, Profile
 from regdoctor.parallel import side_by_side
+from regdoctor.registry_config import schema as registry_keys
+from regdoctor.registry_config import types as registry_values
 from regdoctor.secret import Secret
 from regdoctor.signatures import Blocked, Draft, Each, NotApplicable, finding, probe, rule
 
@@ -93,6 +97,7 @@ __all__ = [
     "certificates",
     "challenges",
     "config_file",
+    "configured_files",
     "config_secrets",
     "daemon_proxies",
     "digests",
@@ -116,7 +121,10 @@ __all__ = [
     "processes",
     "proxies",
     "quotas",
+    "registry_environment",
+    "registry_keys",
     "registry_process",
+    "registry_values",
     "resolver_files",
     "rule",
     "scopes",

@@ -57,6 +57,10 @@ class ConfigEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a scalar stands without quotes and without a tag."""
     secret: bool = False
     """Whether the value is blanked."""
+    variable: str | None = None
+    """The variable of the registry's environment that set it; ``line`` is then one of ``file``."""
+    file: str | None = None
+    """The file that holds it, where it is not the configuration itself."""
 
     @property
     def name(self) -> str:
@@ -91,6 +95,8 @@ class ConfigFile(FileFact, frozen=True, kw_only=True):
     """What stands at the top level, as in :class:`ConfigEntry`; ``null`` for an empty file."""
     entries: tuple[ConfigEntry, ...] = ()
     repeated: tuple[RepeatedKey, ...] = ()
+    mode: int | None = None
+    """The permission bits of the file; null where they were not looked at."""
 
     def get(self, *path: str) -> ConfigEntry | None:
         """The entry at a path, or None."""
@@ -112,3 +118,95 @@ class ConfigFile(FileFact, frozen=True, kw_only=True):
     def place(self, line: int | None) -> str:
         """``path:line``, for evidence."""
         return self.path if line is None else f"{self.path}:{line}"
+
+    def origin(self, entry: ConfigEntry) -> str:
+        """Where a value comes from, for evidence: ``path:line`` of this file or of that with the variables."""
+        return f"{entry.file or self.path}:{entry.line}"
+
+
+class VariableOutcome(StrEnum):
+    """What the registry makes of one variable."""
+
+    APPLIED = "applied"
+    UNRECOGNISED = "unrecognised"
+    """No setting has this name; the registry says so in a warning and goes on."""
+    UNREACHABLE = "unreachable"
+    """The setting exists, but no variable reaches it; the registry says so in a warning and goes on."""
+    WITHOUT_EFFECT = "without-effect"
+    """Nothing happens and nothing is said."""
+    REFUSED = "refused"
+    """The registry does not start with it."""
+
+
+class RegistryVariable(msgspec.Struct, frozen=True, kw_only=True):
+    """One variable of the registry's environment that it looks at, and what it makes of it."""
+
+    name: str
+    line: int
+    outcome: VariableOutcome
+    path: tuple[str, ...] = ()
+    """The setting that it means, as far as it leads."""
+    words: str | None = None
+    """Of a refused one, what the registry prints."""
+    service_link: bool = False
+    """Whether it looks like one that Kubernetes or docker links make for a service: ``tcp://…`` or its parts."""
+    suggestion: str | None = None
+    """The name that was probably meant."""
+
+
+class RegistryEnvironment(FileFact, frozen=True, kw_only=True):
+    """The variables that the registry gets, and the configuration as they change it. Holds no secret."""
+
+    kinds: ClassVar[frozenset[FileKind]] = frozenset({FileKind.REGISTRY})
+
+    path: str
+    problem: str | None = None
+    """Why the file with the variables could not be read."""
+    variables: tuple[RegistryVariable, ...] = ()
+    entries: tuple[ConfigEntry, ...] = ()
+
+
+class EffectiveConfiguration(FileFact, frozen=True, kw_only=True):
+    """The configuration as the registry has it in the end: the file, changed by the environment."""
+
+    kinds: ClassVar[frozenset[FileKind]] = frozenset({FileKind.REGISTRY})
+
+    settings: ConfigFile
+    versions: frozenset[str]
+    """The major versions of the registry that it may be for: one where it is told or shown, else all."""
+
+
+class FileState(StrEnum):
+    """What stands at a path that the configuration names."""
+
+    USABLE = "usable"
+    MISSING = "missing"
+    FORBIDDEN = "forbidden"
+    FOLDER = "folder"
+    UNREADABLE = "unreadable"
+    NO_CERTIFICATE = "no-certificate"
+    """It can be read, but there is no certificate in it where one is needed."""
+    NO_KEY = "no-key"
+
+
+class ConfiguredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that the configuration names."""
+
+    setting: tuple[str, ...]
+    path: str
+    state: FileState
+    message: str = ""
+    public_key: str | None = None
+    """SHA-256 of the public key (SPKI) of the certificate or private key that comes first, in hex."""
+
+
+class ConfiguredFiles(FileFact, frozen=True, kw_only=True):
+    """The files that the configuration names, as this host has them."""
+
+    kinds: ClassVar[frozenset[FileKind]] = frozenset({FileKind.REGISTRY})
+
+    files: tuple[ConfiguredFile, ...] = ()
+
+    def of(self, *setting: str) -> ConfiguredFile | None:
+        """The file that a setting names, or None."""
+        return next((file for file in self.files if file.setting == setting), None)

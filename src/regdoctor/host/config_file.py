@@ -72,7 +72,9 @@ def read_config(path: Path) -> ConfigFile:
         return _unread(shown, ConfigProblemKind.READ_ERROR, getattr(error, "strerror", None) or str(error))
     if len(data) > LARGEST:
         return _unread(shown, ConfigProblemKind.TOO_LARGE, f"larger than {LARGEST // 1024} KiB")
-    return parse_config(data, shown)
+    from msgspec.structs import replace
+
+    return replace(parse_config(data, shown), mode=stat.S_IMODE(mode))
 
 
 def _unread(path: str, kind: ConfigProblemKind, message: str) -> ConfigFile:

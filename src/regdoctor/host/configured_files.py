@@ -1,0 +1,109 @@
+"""Looks at the files that a registry's configuration names: whether they are there, and hold what they must."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Final
+
+from regdoctor.facts.config import ConfigFile, ConfiguredFile, ConfiguredFiles, FileState
+
+_LARGEST: Final = 1024 * 1024
+_MOST_FILES: Final = 50
+_CERTIFICATES: Final = frozenset(
+    {("http", "tls", "certificate"), ("http", "tls", "clientcas"), ("auth", "token", "rootcertbundle")}
+)
+_KEYS: Final = frozenset({("http", "tls", "key")})
+
+
+def look_at_files(settings: ConfigFile) -> ConfiguredFiles:
+    """Every file that a setting names with an absolute path.
+
+    Where a relative one leads depends on the folder in which the registry was started.
+    """
+    from regdoctor.registry_config.schema import schema
+
+    found = []
+    for entry in settings.entries:
+        key = schema().find(entry.path)
+        named = key is not None and key.file
+        if entry.path[:3] == ("http", "tls", "clientcas") and len(entry.path) == 4:
+            named = True
+        if named and entry.kind == "string" and entry.value and entry.value.startswith("/"):
+            found.append(_look(entry.path, Path(entry.value)))
+    return ConfiguredFiles(files=tuple(found[:_MOST_FILES]))
+
+
+def _look(setting: tuple[str, ...], path: Path) -> ConfiguredFile:
+    def seen(state: FileState, message: str = "", public_key: str | None = None) -> ConfiguredFile:
+        return ConfiguredFile(
+            setting=setting, path=str(path), state=state, message=message, public_key=public_key
+        )
+
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            return seen(FileState.FOLDER, "is a directory")
+        if not stat.S_ISREG(path.stat().st_mode):
+            return seen(FileState.UNREADABLE, "is not a regular file")
+        with path.open("rb") as file:
+            data = file.read(_LARGEST)
+    except FileNotFoundError:
+        return seen(FileState.MISSING, "no such file or directory")
+    except PermissionError:
+        return seen(FileState.FORBIDDEN, "permission denied")
+    except (OSError, ValueError) as error:
+        return seen(FileState.UNREADABLE, getattr(error, "strerror", None) or str(error))
+    kind = setting[:3]
+    if kind in _CERTIFICATES:
+        public_key = _certificate_key(data)
+        if public_key is None:
+            return seen(FileState.NO_CERTIFICATE, "holds no certificate (BEGIN CERTIFICATE)")
+        return seen(FileState.USABLE, public_key=public_key)
+    if kind in _KEYS:
+        public_key, message = _private_key(data)
+        return seen(FileState.USABLE if not message else FileState.NO_KEY, message, public_key)
+    return seen(FileState.USABLE)
+
+
+def _certificate_key(data: bytes) -> str | None:
+    from cryptography import x509
+
+    from regdoctor.certificates import pem_certificates
+
+    for der in pem_certificates(data):
+        try:
+            return _fingerprint(x509.load_der_x509_certificate(der).public_key())
+        except ValueError:
+            continue
+    return None
+
+
+def _private_key(data: bytes) -> tuple[str | None, str]:
+    """The public part of a private key, and why there is none; the key itself is kept nowhere."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if b"PRIVATE KEY-----" not in data:
+        return None, "holds no private key (BEGIN … PRIVATE KEY)"
+    start = data.index(b"-----BEGIN")
+    while b"PRIVATE KEY" not in data[start : data.index(b"\n", start) if b"\n" in data[start:] else None]:
+        following = data.find(b"-----BEGIN", start + 1)
+        if following < 0:
+            break
+        start = following
+    try:
+        return _fingerprint(load_pem_private_key(data[start:], password=None).public_key()), ""
+    except TypeError:
+        return None, "holds an encrypted private key; the registry asks for no passphrase"
+    except (ValueError, UnsupportedAlgorithm):
+        return None, "holds a private key that cannot be read"
+
+
+def _fingerprint(key: object) -> str:
+    import hashlib
+
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return hashlib.sha256(
+        key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
+    ).hexdigest()
