@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
-DEBIAN_PACKAGES = docker-registry skopeo nginx-light haproxy dnsmasq-base chrony nftables iproute2 apache2-utils openssl tinyproxy-bin squid
+DEBIAN_PACKAGES = docker-registry skopeo nginx-light haproxy dnsmasq-base chrony nftables iproute2 apache2-utils openssl tinyproxy-bin microsocks squid
 
 .PHONY: demo test lint format docs benchmark clean packages
 

@@ -353,6 +353,44 @@ class TestOtherHosts:
         assert "blobs.test" in found["detail"]
 
 
+@pytest.mark.needs("microsocks")
+class TestSocks:
+    @pytest.mark.parametrize("tls", [True, False])
+    def test_an_image_through_a_socks_proxy(
+        self, start_registry: StartRegistry, certificate: CertificateFiles, tmp_path: Path, tls: bool
+    ) -> None:
+        registry = start_registry(name=NAME, tls=certificate if tls else None)
+        image = push_image(registry).reference(registry.address)
+        plain = () if tls else ("--plain-http",)
+        with microsocks(tmp_path) as proxy:
+            assert_healthy(check(registry, proxy, *plain, target=image, hosts={}))
+
+    def test_a_login_that_it_wants(self, tls_registry: Registry, tmp_path: Path) -> None:
+        with microsocks(tmp_path) as proxy:
+            result = check(tls_registry, proxy.replace("me:pass@", ""))
+
+        assert_single_root_cause(result, "proxy/auth-required")
+
+    def test_a_registry_that_is_down(self, tls_registry: Registry, tmp_path: Path) -> None:
+        tls_registry.stop()
+        with microsocks(tmp_path) as proxy:
+            assert_single_root_cause(check(tls_registry, proxy), "http/upstream-down")
+
+
+@contextmanager
+def microsocks(folder: Path) -> Iterator[str]:
+    """The real microsocks, which wants a login and resolves the test's name; gives its URL, login and all."""
+    port = ports.free_port()
+    daemon = Daemon(
+        [program_path("microsocks"), "-i", "127.0.0.1", "-p", str(port), "-u", "me", "-P", "pass"],
+        log=folder / "microsocks.log",
+        ready=lambda: ports.accepts("127.0.0.1", port),
+        files={"/etc/hosts": f"127.0.0.1 localhost\n127.0.0.1 {NAME}\n"},
+    )
+    with daemon:
+        yield f"socks5://me:pass@127.0.0.1:{port}"
+
+
 class TestIntercepted:
     def test_a_proxy_that_opens_tls(self, tls_registry: Registry) -> None:
         behaviour = ProxyBehaviour(intercept=root_authority("Acme Security"))
@@ -401,6 +439,14 @@ class TestDaemons:
         found = assert_single_root_cause(result, "proxy/daemon-differs")
         assert self.DROP_IN in found["detail"]
         assert dead in found["detail"]
+
+    def test_the_password_of_a_daemon_s_proxy_is_shown_nowhere(self, tls_registry: Registry) -> None:
+        with ForwardProxy(addresses=HOSTS, behaviour=ProxyBehaviour(credential=("me", "pass"))) as proxy:
+            secret = proxy.url.replace("://", "://me:canary-secret@")
+            result = check(tls_registry, None, files=self.drop_in(secret))
+
+        assert "407" in assert_single_root_cause(result, "proxy/daemon-differs")["detail"]
+        assert "canary-secret" not in result.stdout + result.stderr
 
     def test_a_daemon_with_a_proxy_that_works(self, tls_registry: Registry) -> None:
         with ForwardProxy(addresses=HOSTS) as proxy:
