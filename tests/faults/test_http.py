@@ -345,6 +345,22 @@ class TestOwnErrors:
         assert found["certainty"] == "proven"
 
     @registry_needed
+    @pytest.mark.needs_root
+    def test_a_storage_that_the_registry_s_health_check_cannot_see(
+        self, start_registry: StartRegistry, open_tmp_path: Path
+    ) -> None:
+        storage = open_tmp_path / "volume" / "images"
+        health = {"storagedriver": {"enabled": True, "interval": "100ms", "threshold": 1}}
+        registry = start_registry(storage=storage, user="nobody", config={"health": health})
+        assert_healthy(check(registry.url))
+        storage.parent.chmod(0)
+        registry.daemon.wait_until(
+            lambda: registry.client().exchange("GET", f"{registry.url}/v2/").status == 503, "unhealthy"
+        )
+
+        assert_single_root_cause(check(registry.url), "http/registry-unhealthy")
+
+    @registry_needed
     def test_a_damaged_link_of_a_tag(self, registry: Registry) -> None:
         image = push_image(registry)
         registry.tag_link(image.repository, "1.0").write_text("")
