@@ -423,7 +423,7 @@ def body_size(session: UploadSession, sizes: UploadSizes | None, registries: Reg
         f"Bodies of {reading.size(smallest.size)} are refused"
         + (f", {reading.size(largest)} pass" if largest else "")
         + f": one was {how}, and {reading.line(answer)}{reading.quoted(answer)}.",
-        "The registry never sees such a request." if not reading.by_registry(answer) else "",
+        "The registry never gets such a body whole." if not reading.by_registry(answer) else "",
         "A few bytes pass in the same way, so it is the size of the body, or its content."
         if answer.status != 413
         else "",
