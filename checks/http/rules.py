@@ -618,8 +618,8 @@ def replicas_differ(
     shown = "; ".join(f"{len(each)} times {kind}{_where(each, given)}" for kind, each in kinds.items())
     yield finding(
         "http/replicas-differ",
-        f"The same request, {question.method} {question.url}, sent {len(given)} times: {shown}. Behind "
-        f"{endpoint.address} are registries that are not equal; whether a client succeeds is chance.",
+        f"The same request gets different answers: {shown} ({question.method} {question.url}, sent {len(given)} "
+        f"times). Behind {endpoint.address} are registries that are not equal; whether a client succeeds is chance.",
         certainty=Certainty.PROVEN if len(answered) > 1 else Certainty.LIKELY,
         evidence=tuple(each.exchange for each in given if isinstance(each, Answer)),
     )

@@ -232,7 +232,9 @@ def _bypass_missing(
         f"{told} Past the proxy {endpoint.address} answers {there.status}. {why}"
         + "".join(f" {each[0].upper()}{each[1:]}." for each in reasons),
         evidence=("proxy-answer", there.exchange, "proxy-setting"),
-        fix=(f"{setting.no_proxy_source or 'NO_PROXY'}={value}",),
+        fix=(
+            f"set {setting.no_proxy_source or 'NO_PROXY'}={value} where the proxy is set, for the daemon too",
+        ),
     )
 
 

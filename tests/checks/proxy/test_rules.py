@@ -218,7 +218,7 @@ class TestBypass:
         draft = the(judge(connect(status), direct=self.DIRECT), "proxy/bypass-missing")
 
         assert str(status) in draft.detail
-        assert draft.fix == ("NO_PROXY=reg.test",)
+        assert "NO_PROXY=reg.test " in draft.fix[0]
 
     def test_the_entry_that_looks_right_is_explained(self) -> None:
         used = setting(no_proxy_source="no_proxy", no_proxy="10.0.0.0/8")
@@ -226,7 +226,7 @@ class TestBypass:
         draft = the(drafts, "proxy/bypass-missing")
 
         assert "names are never resolved" in draft.detail
-        assert draft.fix == ("no_proxy=10.0.0.0/8,reg.test",)
+        assert "no_proxy=10.0.0.0/8,reg.test " in draft.fix[0]
 
     def test_silence_of_the_proxy(self) -> None:
         the(judge(fails(FailureKind.RESPONSE_TIMEOUT), direct=self.DIRECT), "proxy/bypass-missing")
