@@ -618,8 +618,9 @@ def replicas_differ(
     shown = "; ".join(f"{len(each)} times {kind}{_where(each, given)}" for kind, each in kinds.items())
     yield finding(
         "http/replicas-differ",
-        f"The same request gets different answers: {shown} ({question.method} {question.url}, sent {len(given)} "
-        f"times). Behind {endpoint.address} are registries that are not equal; whether a client succeeds is chance.",
+        f"The same request gets different answers: {shown} ({question.method} {question.url}, sent "
+        f"{len(given)} times). Behind {endpoint.address} are registries that are not equal; whether a client "
+        "succeeds is chance.",
         certainty=Certainty.PROVEN if len(answered) > 1 else Certainty.LIKELY,
         evidence=tuple(each.exchange for each in given if isinstance(each, Answer)),
     )
@@ -710,3 +711,49 @@ def downloads_vary(endpoint: Endpoint, verified: VerifiedBlobs) -> Iterator[Draf
             "“failed size validation”.",
             evidence=tuple(each.answer.exchange for each in blob.downloads if each.answer is not None),
         )
+
+
+@rule("http/response-timeout", "http/server-error")
+def content_unanswered(
+    endpoint: Endpoint, ping: Ping, look: ManifestLook, children: IndexChildren | None, blobs: Blobs | None
+) -> Iterator[Draft]:
+    """``/v2/`` is answered well, and requests for the image's content get no answer at all."""
+    if endpoint.role is not Role.REGISTRY or ping.answer is None or ping.answer.status not in (200, 401):
+        return
+    asked = (
+        ("its manifest", look.failure if not look.redirects else None),
+        *(
+            ("manifests of its index", each.failure)
+            for each in (children.children if children is not None else ())
+        ),
+        *(
+            ("its layers or configuration", each.failure)
+            for each in (blobs.blobs if blobs is not None else ())
+        ),
+    )
+    silent = [(what, failure) for what, failure in asked if failure is not None]
+    late = [what for what, failure in silent if failure.kind is FailureKind.RESPONSE_TIMEOUT]
+    cut = [what for what, failure in silent if failure.kind in _CUT]
+    evidence = ("manifest-look",) if look.failure is not None else ("blobs",) if blobs is not None else ()
+    if late:
+        yield finding(
+            "http/response-timeout",
+            f"{endpoint.address} answers /v2/ well, and {len(late)} requests for {' and '.join(dict.fromkeys(late))} "
+            "got no answer in time. /v2/ needs no storage: where the storage hangs (a dead NFS mount, an object "
+            "store that is not reached), just these requests do.",
+            evidence=evidence,
+        )
+    elif cut:
+        yield finding(
+            "http/server-error",
+            f"{endpoint.address} answers /v2/ well, and closes the connection without an answer to {len(cut)} "
+            f"requests for {' and '.join(dict.fromkeys(cut))}. The registry fails at them without a word, or a hop "
+            "cuts them off.",
+            certainty=Certainty.LIKELY,
+            evidence=evidence,
+        )
+
+
+_CUT = frozenset(
+    {FailureKind.CONNECTION_CLOSED, FailureKind.CONNECTION_RESET, FailureKind.RESPONSE_MALFORMED}
+)
