@@ -8,6 +8,8 @@ from typing import Annotated
 
 from regdoctor.api import (
     Addresses,
+    Answer,
+    Blobs,
     Certainty,
     Challenges,
     Connections,
@@ -19,6 +21,8 @@ from regdoctor.api import (
     Handshakes,
     HelperCall,
     HelperOutcome,
+    ManifestLook,
+    ProducerKind,
     PullAuthorization,
     Refusal,
     Role,
@@ -28,6 +32,7 @@ from regdoctor.api import (
     TokenExchange,
     TokenService,
     TokenSettings,
+    UploadSession,
     finding,
     rule,
 )
@@ -522,5 +527,72 @@ def no_access(
         certainty=lack.certainty,
         fix=lack.fix,
         evidence=lack.evidence,
+        endpoint=_first(registries),
+    )
+
+
+@rule("auth/scope-denied")
+def content_denied(
+    target: Target,
+    authorization: PullAuthorization,
+    look: ManifestLook,
+    blobs: Blobs | None,
+    registries: Registries,
+) -> Iterator[Draft]:
+    """The registry refuses content with 403 though it asked for no login, or gives the manifest and no layers."""
+    if look.content is None:
+        answer = look.answer
+        denied = (
+            [answer] if answer is not None and authorization.kind == "none" and _is_own_word(answer) else []
+        )
+        who = "asks for no login at /v2/, and then says this of the image itself"
+    else:
+        own = [blob.answer for blob in (blobs.blobs if blobs is not None else ()) if blob.redirect is None]
+        denied = [answer for answer in own if answer is not None and _is_own_word(answer)]
+        who = "gave the manifest with the same access, and not these parts of the image"
+    if denied:
+        yield finding(
+            "auth/scope-denied",
+            f"{wording.line(denied[0])}{wording.quoted(denied[0])}. The registry {who}: the rights to pull "
+            f"{target.repository} are missing, or reach only as far as its metadata.",
+            certainty=Certainty.LIKELY,
+            evidence=tuple(answer.exchange for answer in denied[:5]),
+            endpoint=_first(registries),
+        )
+
+
+def _is_own_word(answer: Answer) -> bool:
+    """Whether rights are what is refused for: a 403 may as well be a firewall's."""
+    return answer.status == 401 or (answer.status == 403 and answer.producer.kind is ProducerKind.REGISTRY)
+
+
+@rule("auth/scope-denied", "auth/credentials-missing")
+def upload_denied(
+    authorization: PullAuthorization,
+    exchange: TokenExchange | None,
+    session: UploadSession,
+    registries: Registries,
+) -> Iterator[Draft]:
+    """The image may be read, and an upload is refused for lack of rights."""
+    answer = session.start.answer
+    if answer is None or session.own_repository or not (answer.status == 401 or access.is_denial(answer)):
+        return
+    if exchange is not None and access.lacks(exchange, "push"):
+        return  # said of the token itself
+    said = f"{wording.line(answer)}{wording.quoted(answer)}"
+    if authorization.kind == "none":
+        yield finding(
+            "auth/credentials-missing",
+            f"Pulls need no login here, and an upload does: {said}. No credentials are stored for this registry.",
+            evidence=(answer.exchange,),
+            endpoint=_first(registries),
+        )
+        return
+    who = f"the account “{authorization.username}”" if authorization.username else "this login"
+    yield finding(
+        "auth/scope-denied",
+        f"{said}: {who} may read {session.repository} and may not push to it.",
+        certainty=Certainty.PROVEN if answer.status == 403 else Certainty.LIKELY,
+        evidence=(answer.exchange,),
         endpoint=_first(registries),
     )

@@ -723,3 +723,47 @@ def test_an_account_that_may_not_push(
 
 def test_an_account_that_may_push_is_healthy(registry: Registry, ca: Path) -> None:
     assert_healthy(check(f"{registry.address}/team/app:1.0", ca, "--push", login=ALICE))
+
+
+# uploads
+
+
+@pytest.mark.needs("nginx")
+def test_an_open_registry_whose_proxy_lets_nobody_push(
+    start_registry: StartRegistry, start_nginx: StartNginx, certificate: CertificateFiles
+) -> None:
+    registry = start_registry()
+    push_image(registry, "team/app", "1.0")
+    denied = json.dumps(
+        {"errors": [{"code": "DENIED", "message": "requested access to the resource is denied"}]}
+    )
+    location = f"location ~ /blobs/uploads/ {{ default_type application/json; return 403 '{denied}'; }}"
+    nginx = start_nginx(ReverseProxy(registry.upstream, tls=certificate, locations=[location]))
+
+    assert_single_root_cause(
+        run_regdoctor(
+            "check",
+            "--cacert",
+            certificate.ca,
+            "--push",
+            "--push-seconds",
+            "1",
+            f"{nginx.address}/team/app:1.0",
+        ),
+        "auth/credentials-missing",
+    )
+
+
+def test_an_account_that_may_not_push_to_a_repository_that_is_not_there_yet(
+    start_registry: StartRegistry, start_token_server: StartTokenServer, certificate: CertificateFiles
+) -> None:
+    server = start_token_server(tls=certificate, grants={"team/*": ("pull",)})
+    registry = start_registry(tls=certificate, token=server.auth())
+
+    assert_single_root_cause(
+        run_regdoctor(
+            "check", "--cacert", certificate.ca, "--username", USERNAME, "--password-stdin",
+            "--push", "--push-seconds", "1", f"{registry.address}/team/new:1.0", stdin=PASSWORD,
+        ),
+        "auth/scope-denied",
+    )  # fmt: skip
