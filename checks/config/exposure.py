@@ -329,7 +329,7 @@ def host_and_target(
         "config/http-host",
         settings,
         entry,
-        f"http.host is {shown(entry)}, while {target} is reached at {endpoint.url}. The registry puts "
+        f"http.host is {shown(entry)}, while {target.text} is reached at {endpoint.url}. The registry puts "
         f"{entry.value} "
         "into the URLs of uploads, of pages of tags and of its token server, so clients that came by the one "
         "address go on at the other.",

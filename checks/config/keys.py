@@ -105,7 +105,7 @@ def _unknown(entry: ConfigEntry, settings: ConfigFile) -> Draft:
             settings,
             entry,
             f"{entry.name} is no setting; {right} is. {ignored}",
-            fix=(f"move {entry.path[-1]} to where {right} stands, with its indentation",),
+            fix=moving(entry, places),
         )
     guesses = (spelt,) if spelt else near.near(entry.path[-1], siblings, 2)
     hint = f" Is {joined('.'.join((*entry.path[:-1], guess)) for guess in guesses)} meant?" if guesses else ""
@@ -139,6 +139,14 @@ def places_of(path: Path, kind: str, settings: ConfigFile) -> tuple[Path, ...]:
     return tuple(sorted(found, key=lambda place: (-_common(place, path), len(place))))
 
 
+def moving(entry: ConfigEntry, places: tuple[Path, ...]) -> tuple[str, ...]:
+    """How to mend a key that belongs elsewhere."""
+    if not places:
+        return ()
+    right = joined(".".join(place) for place in places)
+    return (f"move {entry.path[-1]} to where {right} stands, and mind its indentation",)
+
+
 def _common(one: Path, other: Path) -> int:
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
 
@@ -155,22 +163,14 @@ def wrong_types(configuration: EffectiveConfiguration) -> Iterator[Draft]:
             continue
         stray = mismatch.path[0] in ("storage", "auth") and len(mismatch.path) == 2 and key is None
         places = places_of(mismatch.path, entry.kind, settings) if stray else ()
-        if places:
-            right = joined(".".join(place) for place in places)
-            yield about(
-                "config/misplaced-key",
-                settings,
-                entry,
-                f"{entry.name} is no setting; {right} is. {stops(mismatch.words)}",
-                fix=(f"move {entry.path[-1]} to where {right} stands, with its indentation",),
-            )
-            continue
+        hint = f" {joined('.'.join(place) for place in places)} exists." if places else ""
         wanted = _TYPES.get(key.type, "something else") if key is not None else _TYPES["section"]
         yield about(
             "config/wrong-type",
             settings,
             entry,
-            f"{entry.name} is {shown(entry)}, but must be {wanted}. {stops(mismatch.words)}",
+            f"{entry.name} is {shown(entry)}, but must be {wanted}.{hint} {stops(mismatch.words)}",
+            fix=moving(entry, places),
         )
 
 
@@ -268,8 +268,7 @@ def _number(entry: ConfigEntry, key: registry_keys.Key, settings: ConfigFile) ->
 
 
 def _integer(entry: ConfigEntry) -> int | None:
-    """A whole number as Go takes it from a driver's parameter: as a number, or as a text of decimal "
-    "digits."""
+    """A whole number as Go takes it from a parameter: a number, or a text of decimal digits."""
     text = (entry.value or "").replace("_", "") if entry.kind == "integer" else entry.value or ""
     if entry.kind not in ("integer", "string"):
         return None

@@ -242,7 +242,7 @@ def unknown_keys(configuration: EffectiveConfiguration) -> Iterator[Draft]:
     yield from keys.unknown_keys(configuration)
 
 
-@rule("config/wrong-type", "config/misplaced-key", "config/required-missing", "config/env-invalid")
+@rule("config/wrong-type", "config/required-missing", "config/env-invalid")
 def values(configuration: EffectiveConfiguration) -> Iterator[Draft]:
     """Values that the registry refuses, or takes for something else than they look."""
     yield from keys.wrong_types(configuration)
@@ -260,7 +260,6 @@ def other_values(configuration: EffectiveConfiguration, settings: Settings) -> I
 @rule(
     "config/storage-drivers",
     "config/driver-unsupported",
-    "config/misplaced-key",
     "config/required-missing",
     "config/wrong-type",
     "config/env-invalid",
@@ -285,7 +284,7 @@ def middleware(configuration: EffectiveConfiguration) -> Iterator[Draft]:
     yield from sections.middleware(configuration)
 
 
-@rule("config/http-host")
+@rule("config/http-host", "config/wrong-type", "config/env-invalid")
 def host(configuration: EffectiveConfiguration) -> Iterator[Draft]:
     """``http.host`` is a whole URL."""
     yield from sections.host(configuration)

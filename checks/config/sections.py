@@ -17,7 +17,7 @@ from regdoctor.api import (
     near,
     registry_values,
 )
-from regdoctor.checks.config.keys import places_of
+from regdoctor.checks.config.keys import moving, places_of
 from regdoctor.checks.config.wording import STARTS_NOT, about, joined, shown, stops, variable, where
 
 RESERVED = frozenset({"maintenance", "cache", "delete", "redirect"})
@@ -139,28 +139,20 @@ def _several_drivers(
 def _stray(stray: ConfigEntry, words: str, settings: ConfigFile) -> Draft:
     name = driver_name(stray)
     places = places_of(stray.path, stray.kind, settings)
-    if places:
-        right = joined(".".join(place) for place in places)
-        return about(
-            "config/misplaced-key",
-            settings,
-            stray,
-            f"{stray.name} is no setting; {right} is. Below storage the registry takes it for a second "
-            "driver. "
-            f"{stops(words)}",
-            fix=(f"move {name} to where {right} stands, with its indentation",),
-        )
     guesses = near.near(name, [*RESERVED, "tag", *DRIVERS["2.8"]], 1)
-    hint = f" Is {guesses[0]} meant?" if guesses else ""
-    if name == "tag":
+    if places:
+        hint = f" {joined('.'.join(place) for place in places)} exists."
+    elif name == "tag":
         hint = " Version 3 knows storage.tag, version 2.8 does not."
+    else:
+        hint = f" Is {guesses[0]} meant?" if guesses else ""
     return about(
         "config/storage-drivers",
         settings,
         stray,
-        f"storage.{name} is nothing that the registry knows, so it takes it for a second storage "
-        f"driver.{hint} "
+        f"storage.{name} is nothing that the registry knows, so it takes it for a second storage driver.{hint} "
         f"{stops(words)}",
+        fix=moving(stray, places),
     )
 
 
@@ -618,7 +610,7 @@ def host(configuration: EffectiveConfiguration) -> Iterator[Draft]:
         return
     if re.match(r"[^/?#:]*[^/?#:A-Za-z0-9+.-][^/?#:]*:|[^A-Za-z/?#:][^/?#:]*:", value):
         yield about(
-            "config/http-host",
+            "config/wrong-type",
             settings,
             entry,
             f"http.host is {shown(entry)}, but must be a whole URL such as https://{value}. "

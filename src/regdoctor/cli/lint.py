@@ -40,6 +40,11 @@ _what = section("What to look at")
     type=click.Choice(KINDS),
     help="What the files are; of a folder, which of its files to take. Default: as they are recognised.",
 )
+@_what(
+    "--effective",
+    is_flag=True,
+    help="Show a registry's config.yml as --env-file changes it, with the origin of each value; judge nothing.",
+)
 @lint_options
 @debug_option
 @pass_state
@@ -53,6 +58,8 @@ def command(state: RunState, /, paths: tuple[Path, ...], **given: Any) -> int:
     environment = dict(os.environ)
     state.secrets.add_environment(environment)
     files = _files(paths, given["kind"], state)
+    if given["effective"]:
+        return _show_effective(files, given, state)
     checks = reports.load_checks()
     set_aside = reports.suppressions(given["suppress"], checks)
     found = _run(files, checks, given, environment, state)
@@ -73,6 +80,24 @@ def _files(paths: Sequence[Path], kind: str | None, state: RunState) -> tuple[Fo
         what = "file is" if left_out == 1 else "files are"
         say(f"{state.command_path}: {left_out} other {what} left out", state.secrets)
     return files
+
+
+def _show_effective(files: Sequence[Found], given: Mapping[str, Any], state: RunState) -> int:
+    from regdoctor.cli.effective import effective_text
+    from regdoctor.facts.base import FileKind
+
+    wanted = [file.path for file in files if file.kind is FileKind.REGISTRY]
+    if not wanted:
+        raise Misuse("--effective is about a registry's config.yml; none is given")
+    try:
+        texts = [effective_text(path, given["env_file"], given["registry_version"]) for path in wanted]
+    except ValueError as error:
+        raise Misuse(str(error)) from None
+    for path, text in zip(wanted, texts, strict=True):
+        if len(wanted) > 1:
+            click.echo(f"# {path}")
+        click.echo(state.secrets.scrub(text), nl=False)
+    return 0
 
 
 def _run(

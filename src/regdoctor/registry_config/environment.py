@@ -119,6 +119,7 @@ class _Walk:
         self._file = file
         self._path: tuple[str, ...] = ()
         self._words: str | None = None
+        self._suggestion: str | None = None
 
     def run(self) -> RegistryVariable:
         name = self._assignment.name
@@ -130,7 +131,7 @@ class _Walk:
         if outcome is VariableOutcome.UNRECOGNISED or not name.startswith(PREFIX):
             names = variable_names()
             plain = name.strip().upper()
-            suggestion = plain if plain in names else next(iter(near(plain, names, 1)), None)
+            suggestion = plain if plain in names else self._suggestion
         return RegistryVariable(
             name=name,
             line=self._assignment.line,
@@ -170,6 +171,7 @@ class _Walk:
             None,
         )
         if name is None:
+            self._suggestion = self._nearest(path, parts)
             return VariableOutcome.UNRECOGNISED
         below = (*path, name)
         self._path = below
@@ -187,6 +189,18 @@ class _Walk:
                 item.members[name] = member
             return outcome
         return self._go_on(member, below, parts[1:])
+
+    def _nearest(self, path: tuple[str, ...], parts: list[str]) -> str | None:
+        """The name with the part that nothing is called replaced by the nearest one that something is."""
+        known = [key.variable or each.upper() for each, key in schema().below(path).items() if each != "*"]
+        wanted = parts[0].strip()
+        # ADDRESS for ADDR, CERT for CERTIFICATE.
+        longer = [each for each in known if min(len(each), len(wanted)) > 2 and _begins(each, wanted)]
+        guess = next(iter(longer or near(wanted, known, 1)), None)
+        if guess is None:
+            return None
+        before = self._assignment.name.split("_")[: -len(parts)]
+        return "_".join((*before, guess, *parts[1:])).strip()
 
     def _has(self, key: Key) -> bool:
         return self._version is None or self._version in key.versions
@@ -279,6 +293,10 @@ class _Walk:
         above.kind = "list" if above.kind == "list" else "map"
         above.members[path[-1]] = item
         return VariableOutcome.APPLIED
+
+
+def _begins(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
 
 
 def _tag(item: Item) -> str:

@@ -12,17 +12,24 @@ from regdoctor.api import (
     ConfigFile,
     ConfigProblem,
     ConfigProblemKind,
+    ConfiguredFile,
+    ConfiguredFiles,
     Draft,
     Each,
     Endpoint,
+    FileKind,
+    FileState,
     Ping,
     Producer,
     ProducerKind,
     Role,
+    Settings,
     Severity,
+    Target,
 )
 from regdoctor.checks.config import rules
 from regdoctor.host.config_file import parse_config
+from tests.checks.config.judging import drafts_of, effective
 
 GOOD = "version: 0.1\nstorage:\n  inmemory:\nhttp:\n  addr: :5000\n"
 REGISTRY = Endpoint(role=Role.REGISTRY, scheme="http", host="reg.test", port=5000)
@@ -207,3 +214,184 @@ class TestDuplicateKeys:
     def test_three_times_is_one_finding(self) -> None:
         draft = single(judge(config(f"{GOOD}  addr: a\n  addr: b\n")), "config/duplicate-key")
         assert "stands 3 times" in draft.detail
+
+
+def loud(drafts: list[Draft]) -> list[Draft]:
+    return [
+        draft
+        for draft in drafts
+        if draft.severity in (None, Severity.ERROR, Severity.WARNING)
+        and draft.code != "config/delete-disabled"
+    ]
+
+
+def found(text: str, settings: Settings | None = None, environment: str | None = None) -> list[str]:
+    return [draft.code for draft in loud(drafts_of(text, settings, environment=environment))]
+
+
+V2 = Settings(registry_version="2.8")
+V3 = Settings(registry_version="3")
+"""What is said of version 3 follows its source; it was not started here."""
+
+
+class TestVersions:
+    """A key is judged by the version that is told, or that the file shows; else by all that any version "
+    "knows."""
+
+    @pytest.mark.parametrize("key", ["redis: {addr: 'a:1'}", "compatibility: {schema1: {enabled: true}}"])
+    def test_what_version_3_dropped(self, key: str) -> None:
+        assert found(f"{GOOD}{key}\n") == []
+        assert found(f"{GOOD}{key}\n", V2) == []
+        assert found(f"{GOOD}{key}\n", V3) == ["config/removed-key"]
+
+    def test_a_renamed_key_is_told_with_its_new_name(self) -> None:
+        (draft,) = loud(drafts_of(f"{GOOD}redis: {{addr: 'a:1'}}\n", V3))
+        assert "redis.addrs, a list" in draft.detail
+
+    def test_a_file_that_shows_version_3(self) -> None:
+        assert found(f"{GOOD}tags: {{maxtags: 5}}\nreporting: {{newrelic: {{}}}}\n") == []
+        text = "version: 0.1\nstorage:\n  inmemory:\n  tag: {concurrencylimit: 5}\n"
+        assert found(text) == []
+        assert found(text, V2) == ["config/storage-drivers"]
+
+    @pytest.mark.parametrize("driver", ["swift", "oss"])
+    def test_drivers_that_version_3_dropped(self, driver: str) -> None:
+        text = f"version: 0.1\nstorage: {{{driver}: {{container: a}}}}\n"
+        assert "config/driver-unsupported" not in found(text, V2)
+        assert found(text, V3)[0] == "config/driver-unsupported"
+
+    def test_tls_1_0_is_refused_by_version_3_alone(self) -> None:
+        tls = "{certificate: /c, key: /k, minimumtls: tls1.0}"
+        text = f"{GOOD}  tls: {tls}\nauth: {{silly: {{realm: a, service: b}}}}\n"
+        assert found(text) == []
+        assert found(text, V3) == ["config/wrong-type"]
+
+    def test_azure_needs_a_kind_of_credentials_on_version_3(self) -> None:
+        text = "version: 0.1\nstorage: {azure: {accountname: a, accountkey: b, container: c}}\nhttp: {secret: a}\n"
+        assert found(text, V2) == []
+        assert found(text, V3) == ["config/required-missing"]
+
+    @pytest.mark.parametrize(
+        ("version", "path", "other"),
+        [
+            ("3", "/etc/docker/registry/config.yml", "/etc/distribution/config.yml"),
+            ("2.8", "/etc/distribution/config.yml", "/etc/docker/registry/config.yml"),
+        ],
+    )
+    def test_the_place_of_the_file(self, version: str, path: str, other: str) -> None:
+        settings = Settings(registry_version=version)
+        codes = [draft.code for draft in drafts_of(GOOD, settings, path=path)]
+        assert "config/default-path-moved" in codes
+        codes = [draft.code for draft in drafts_of(GOOD, settings, path=other)]
+        assert "config/default-path-moved" not in codes
+
+
+class TestUnknownEnvironment:
+    """Without --env-file a missing setting may still come from a variable."""
+
+    def test_what_is_missing_is_likely(self) -> None:
+        text = "version: 0.1\nstorage: {s3: {region: eu-central-1}}\nhttp: {secret: a}\n"
+        (draft,) = loud(drafts_of(text))
+        assert draft.certainty is Certainty.LIKELY
+        assert "REGISTRY_STORAGE_S3_BUCKET" in draft.detail
+        (draft,) = loud(drafts_of(text, environment="A=b\n"))
+        assert draft.certainty is Certainty.PROVEN
+
+    def test_a_secret_that_is_missing_is_usual(self) -> None:
+        text = "version: 0.1\nstorage: {azure: {accountname: a, container: c}}\nhttp: {secret: a}\n"
+        (draft,) = loud(drafts_of(text, V2))
+        assert (draft.severity, draft.certainty) == (Severity.WARNING, Certainty.POSSIBLE)
+
+
+class TestExposure:
+    OPEN = "version: 0.1\nstorage: {filesystem: }\nhttp: {addr: '%s', secret: a}\n"
+
+    @pytest.mark.parametrize("address", ["127.0.0.1:5000", "[::1]:5000", "localhost:5000", "127.8.0.1:5000"])
+    def test_loopback_is_open_to_nobody(self, address: str) -> None:
+        assert not {"config/no-auth", "config/no-tls"} & {
+            draft.code for draft in drafts_of(self.OPEN % address)
+        }
+
+    @pytest.mark.parametrize(
+        "address", [":5000", "0.0.0.0:5000", "[::]:5000", "10.0.0.1:5000", "reg.test:5000"]
+    )
+    def test_other_addresses_are_open(self, address: str) -> None:
+        text = self.OPEN % address
+        assert found(text) == []
+        assert {"config/no-auth", "config/no-tls"} <= {draft.code for draft in drafts_of(text)}
+        assert found(text, Settings(profile="host")) == ["config/no-auth"]
+
+    def test_tls_without_a_login_is_meant_for_the_network(self) -> None:
+        text = f"{self.OPEN % ':5000'}".replace("secret: a", "secret: a, tls: {certificate: /c, key: /k}")
+        assert found(text) == ["config/no-auth"]
+
+    def test_client_certificates_are_a_login(self) -> None:
+        tls = "tls: {certificate: /c, key: /k, clientcas: [/ca]}"
+        assert found((self.OPEN % ":5000").replace("secret: a", f"secret: a, {tls}")) == []
+
+    def test_the_address_of_the_debug_server(self) -> None:
+        text = (self.OPEN % "127.0.0.1:5000").replace("secret: a", "secret: a, debug: {addr: '%s'}")
+        assert found(text % "127.0.0.1:5001") == []
+        assert found(text % ":5001") == []
+        assert found(text % ":5001", Settings(profile="all")) == ["config/debug-exposed"]
+        assert found(text % "0.0.0.0:5001") == ["config/debug-exposed"]
+
+    @pytest.mark.parametrize(
+        ("line", "mode", "code"),
+        [
+            ("redis: {password: hunter2}", 0o644, ["config/secret-in-file"]),
+            ("redis: {password: hunter2}", 0o640, []),
+            ("redis: {addr: 'a:1'}", 0o644, []),
+            ("proxy: {remoteurl: 'https://me:hunter2@up.test'}", 0o644, ["config/secret-in-file"]),
+        ],
+    )
+    def test_secrets_that_others_can_read(self, line: str, mode: int, code: list[str]) -> None:
+        drafts = loud(drafts_of(f"{GOOD}  secret: hunter3\n{line}\n", mode=mode))
+        assert [draft.code for draft in drafts] == code
+        assert not any("hunter" in draft.detail for draft in drafts)
+
+
+class TestFiles:
+    TEXT = f"{GOOD}  tls: {{certificate: /c.pem, key: /k.pem}}\nauth: {{silly: {{realm: a, service: b}}}}\n"
+
+    def seen(self, state: FileState) -> ConfiguredFiles:
+        file = ConfiguredFile(setting=("http", "tls", "certificate"), path="/c.pem", state=state)
+        return ConfiguredFiles(files=(file,))
+
+    def test_a_missing_one_stops_the_registry(self) -> None:
+        (draft,) = loud(drafts_of(self.TEXT, files=self.seen(FileState.MISSING)))
+        assert draft.code == "config/file-missing"
+        assert draft.certainty is Certainty.LIKELY
+        assert loud(drafts_of(self.TEXT, files=self.seen(FileState.USABLE))) == []
+
+    def test_of_a_file_from_elsewhere_nothing_is_known(self) -> None:
+        settings = Settings(lint=FileKind.REGISTRY)
+        assert loud(drafts_of(self.TEXT, settings, files=self.seen(FileState.MISSING))) == []
+
+    def test_a_registry_that_answers_has_its_files(self) -> None:
+        _, _, configuration = effective(self.TEXT)
+        files = self.seen(FileState.MISSING)
+        answering = answered_by(ProducerKind.REGISTRY)
+        assert list(rules.file_missing(configuration, files, answering, Settings())) == []
+
+
+class TestHostAndTarget:
+    def judge(self, host: str, endpoint: Endpoint) -> list[Draft]:
+        _, _, configuration = effective(f"{GOOD}  host: {host}\n")
+        target = Target(text="reg.test:5000", host="reg.test", ascii_host="reg.test", port=5000)
+        return list(rules.host_and_target(configuration, target, Each({endpoint: endpoint})))
+
+    def test_the_same_address(self) -> None:
+        assert self.judge("http://reg.test:5000", REGISTRY) == []
+        assert self.judge("http://REG.test:5000/", REGISTRY) == []
+
+    @pytest.mark.parametrize("host", ["https://reg.test:5000", "http://reg.test", "http://other.test:5000"])
+    def test_another_one(self, host: str) -> None:
+        (draft,) = self.judge(host, REGISTRY)
+        assert (draft.code, draft.severity) == ("config/http-host", None)
+        assert "while reg.test:5000 is reached at http://reg.test:5000" in draft.detail
+
+    def test_who_looks_from_the_registrys_own_host_sees_another(self) -> None:
+        local = Endpoint(role=Role.REGISTRY, scheme="http", host="127.0.0.1", port=5000)
+        (draft,) = self.judge("https://reg.test", local)
+        assert (draft.severity, draft.certainty) == (Severity.WARNING, Certainty.POSSIBLE)
