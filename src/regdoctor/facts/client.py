@@ -24,8 +24,10 @@ class FlawKind(StrEnum):
     """It cannot be parsed."""
     REFUSED = "refused"
     """It is parsed, and refused as a whole for this."""
+    FILE = "file"
+    """It names a file that is not here, cannot be read, or holds something else than it should."""
     IGNORED = "ignored"
-    """It is used, and this part of it has no effect."""
+    """It is used, and this part of it has no effect, or another one than it seems."""
 
 
 class Flaw(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,9 +6,8 @@ images themselves count: dockerd, containerd for Kubernetes, and CRI-O.
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,23 +15,14 @@ from typing import Final
 import msgspec
 
 from regdoctor.host.processes import PROC, Process, running
+from regdoctor.host.systemd_units import service_lines, text_of, unit_file, unit_files
 
 _UNITS: Final = {"dockerd": "docker.service", "containerd": "containerd.service", "crio": "crio.service"}
 _KUBELET: Final = "kubelet"
-_UNIT_FOLDERS: Final = (
-    "etc/systemd/system",
-    "run/systemd/system",
-    "usr/local/lib/systemd/system",
-    "usr/lib/systemd/system",
-    "lib/systemd/system",
-)
-"""In the order in which systemd looks (systemd.unit(5), "Unit File Load Path")."""
 _DAEMON_JSON: Final = "etc/docker/daemon.json"
 _VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _FLAGS: Final = {"--http-proxy": "HTTP_PROXY", "--https-proxy": "HTTPS_PROXY", "--no-proxy": "NO_PROXY"}
 _KEYS: Final = {"http-proxy": "HTTP_PROXY", "https-proxy": "HTTPS_PROXY", "no-proxy": "NO_PROXY"}
-_READ_LIMIT: Final = 256 * 1024
-_MOST_DROP_INS: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +50,11 @@ def daemon_settings(
     found = {
         process.name: process
         for process in running(lambda name: name in wanted, proc)
-        if _is_ours(process, proc)
+        if is_ours(process, proc)
     }
     settings = [_setting(daemon, found.get(daemon), daemon_json, root) for daemon in _UNITS]
-    kubernetes = _KUBELET in found or _unit_file(root, f"{_KUBELET}.service") is not None
-    docker = "dockerd" in found or _unit_file(root, _UNITS["dockerd"]) is not None
+    kubernetes = _KUBELET in found or unit_file(root, f"{_KUBELET}.service") is not None
+    docker = "dockerd" in found or unit_file(root, _UNITS["dockerd"]) is not None
     return tuple(
         setting
         for setting in settings
@@ -74,7 +64,7 @@ def daemon_settings(
     )
 
 
-def _is_ours(process: Process, proc: Path) -> bool:
+def is_ours(process: Process, proc: Path = PROC) -> bool:
     """Whether the process has this one's files and network; those of containers are no daemons of the host."""
     try:
         same_network = (process.folder / "ns/net").readlink() == (proc / "self/ns/net").readlink()
@@ -108,7 +98,7 @@ def _of_docker(process: Process | None, daemon_json: Path) -> tuple[dict[str, st
     if given:
         return given, "the command line of dockerd"
     try:
-        document = msgspec.json.decode(_text(daemon_json))
+        document = msgspec.json.decode(text_of(daemon_json))
     except msgspec.DecodeError:
         return {}, ""
     section = document.get("proxies") if isinstance(document, dict) else None
@@ -122,9 +112,9 @@ def _of_unit(unit: str, root: Path) -> tuple[dict[str, str], str]:
     """The environment that a unit's files set, and which of them names a proxy."""
     environment: dict[str, str] = {}
     source = f"the unit {unit}"
-    for path in _unit_files(root, unit):
+    for path in unit_files(root, unit):
         before = dict(environment)
-        for name, value in _service_lines(path):
+        for name, value in service_lines(path):
             if name == "Environment":
                 environment = environment | _assignments(value) if value else {}
             elif name == "EnvironmentFile" and value:
@@ -132,38 +122,6 @@ def _of_unit(unit: str, root: Path) -> tuple[dict[str, str], str]:
         if any(environment.get(name) != before.get(name) for name in _VARIABLES):
             source = f"/{path.relative_to(root)}"
     return environment, source
-
-
-def _unit_file(root: Path, unit: str) -> Path | None:
-    return next((path for folder in _UNIT_FOLDERS if (path := root / folder / unit).is_file()), None)
-
-
-def _unit_files(root: Path, unit: str) -> Iterator[Path]:
-    """The unit file, then its drop-ins by name; one in an earlier folder hides its namesakes."""
-    main = _unit_file(root, unit)
-    if main is not None:
-        yield main
-    drop_ins: dict[str, Path] = {}
-    for folder in _UNIT_FOLDERS:
-        try:
-            names = sorted((root / folder / f"{unit}.d").glob("*.conf"))[:_MOST_DROP_INS]
-        except OSError:
-            continue
-        for path in names:
-            drop_ins.setdefault(path.name, path)
-    yield from (drop_ins[name] for name in sorted(drop_ins))
-
-
-def _service_lines(path: Path) -> Iterator[tuple[str, str]]:
-    """The settings of the section ``[Service]``, with continued lines joined (systemd.syntax(7))."""
-    section = ""
-    text = re.sub(r"\\\n", " ", _text(path))
-    for line in map(str.strip, text.splitlines()):
-        if line.startswith("["):
-            section = line
-        elif section == "[Service]" and "=" in line and not line.startswith(("#", ";")):
-            name, _sign, value = line.partition("=")
-            yield name.strip(), value.strip()
 
 
 def _assignments(value: str) -> dict[str, str]:
@@ -177,17 +135,8 @@ def _assignments(value: str) -> dict[str, str]:
 
 
 def _environment_file(path: Path) -> dict[str, str]:
-    pairs = (line.partition("=") for line in map(str.strip, _text(path).splitlines()) if "=" in line)
+    pairs = (line.partition("=") for line in map(str.strip, text_of(path).splitlines()) if "=" in line)
     return {name: value.strip("\"'") for name, _sign, value in pairs if not name.startswith(("#", ";"))}
-
-
-def _text(path: Path) -> str:
-    """The beginning of a file; empty where it is missing or may not be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_READ_LIMIT).decode("utf-8", "replace")
-    except OSError:
-        return ""
 
 
 __all__ = ["DaemonSetting", "daemon_settings"]
