@@ -28,6 +28,7 @@ from regdoctor.host import (
     proxies,
     registry_environment,
     registry_process,
+    storage,
     time_daemons,
     token_settings,
     trust,
@@ -66,11 +67,12 @@ from regdoctor.oci.scope import Scope
 from regdoctor.oci.token import TokenClaims
 from regdoctor.oci.upload import Location
 from regdoctor.options import Options, Profile
-from regdoctor.parallel import side_by_side
+from regdoctor.parallel import in_time, side_by_side
 from regdoctor.registry_config import schema as registry_keys
 from regdoctor.registry_config import types as registry_values
 from regdoctor.secret import Secret
 from regdoctor.signatures import Blocked, Draft, Each, NotApplicable, finding, probe, rule
+from regdoctor.units import size_text
 
 __all__ = [
     "Blocked",
@@ -97,8 +99,8 @@ __all__ = [
     "certificates",
     "challenges",
     "config_file",
-    "configured_files",
     "config_secrets",
+    "configured_files",
     "daemon_proxies",
     "digests",
     "disk",
@@ -110,6 +112,7 @@ __all__ = [
     "file_kinds",
     "finding",
     "handshake_log",
+    "in_time",
     "login",
     "manifests",
     "near",
@@ -130,6 +133,8 @@ __all__ = [
     "scopes",
     "segments",
     "side_by_side",
+    "size_text",
+    "storage",
     "tcp",
     "time_daemons",
     "tiny_images",

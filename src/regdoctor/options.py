@@ -25,6 +25,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     ``timeout`` and ``deadline`` are seconds. ``resolvers`` and ``ntp_servers`` are ``ADDR[:PORT]`` texts.
 
+    ``fsck`` sets ``whole_storage``, with ``jobs`` (things to do at a time) and ``resume`` (the file to go on
+    from); ``check`` reads only what the target's image needs of ``storage``.
+
     ``lint`` sets the one option that names its file, ``lint`` to the file's kind, and ``beside`` to the other
     files of this kind that are judged in the same run. ``htpasswd``, ``containerd_config`` and
     ``buildkit_config`` are set by it alone: ``check`` finds these files where the configuration says, or where
@@ -59,6 +62,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     htpasswd: Path | None = None
     containerd_config: Path | None = None
     buildkit_config: Path | None = None
+    whole_storage: bool = False
+    jobs: int | None = None
+    resume: Path | None = None
     lint: FileKind | None = None
     beside: tuple[Path, ...] = ()
     registry_version: str | None = None

@@ -87,3 +87,28 @@ def spread(first: Iterable[Item], work: Callable[[Item], Iterable[Item]], *, wor
         thread.join()
     if errors:
         raise errors[0]
+
+
+def in_time(function: Callable[[], Result], seconds: float) -> Result:
+    """What a function gives, unless it takes too long: a look at a dead network file system never ends.
+
+    It is left behind in a daemon thread then.
+
+    :raises TimeoutError: it took longer than so many seconds.
+    """
+    outcome: queue.SimpleQueue[tuple[Result | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put((function(), None))
+        except BaseException as error:  # handed to the caller's thread
+            outcome.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, error = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"not done within {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # without an error there is one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,6 +54,7 @@ def run_regdoctor(
     resolv_conf: str | None = None,
     files: Mapping[str, str | Path] | None = None,
     report_format: str | None = "json",
+    user: str | None = None,
     timeout: float = 90,
 ) -> CliResult:
     """Run ``python -m regdoctor`` and return what it printed.
@@ -60,9 +62,14 @@ def run_regdoctor(
     ``env`` is added to a bare environment: no proxy, no trust store, no credentials, an empty home.
     ``hosts`` (names and addresses, or the file's text), ``resolv_conf`` and ``files`` (text, or a path to
     show, by absolute path) are private to the run and need root. ``report_format`` is asked for unless the
-    arguments name a format or it is None. Raises subprocess.TimeoutExpired after ``timeout`` seconds.
+    arguments name a format or it is None. ``user`` is the account to run as (root only). Raises
+    subprocess.TimeoutExpired after ``timeout`` seconds.
     """
     command = command_line([str(argument) for argument in arguments], report_format)
+    if user is not None:
+        account = pwd.getpwnam(user)
+        ids = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
+        command = (programs.path("setpriv"), *ids, "--", *command)
     with tempfile.TemporaryDirectory(prefix="home-") as home:
         result = run_privately(
             command,

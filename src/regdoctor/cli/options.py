@@ -208,6 +208,13 @@ def lint_options(command: Command) -> Command:
     return command
 
 
+def report_options(command: Command) -> Command:
+    """Adds to a command what says how its report is written."""
+    for option in reversed((*_REPORT, _VERBOSE)):
+        command = option(command)
+    return command
+
+
 def read_options(given: Mapping[str, Any], secrets: KnownSecrets) -> Options:
     """The options for the engine; reads the password from standard input where that is asked for.
 

@@ -68,6 +68,8 @@ def make_plan(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     kind: FileKind | None = None,
+    *,
+    hosts: bool = True,
 ) -> Plan:
     """Chooses rules by ``--only`` and ``--skip``, and the probes that they need, and orders them.
 
@@ -76,6 +78,8 @@ def make_plan(
 
     :param kind: plan to judge a file of this kind by itself (``lint``): the probes that read such files, and
         the rules that can do with what these see.
+    :param hosts: whether the target is a host; where it is a folder of this one (``fsck``), probes that need
+        a host are left out.
     :raises UnknownCheck: a word names neither a check nor a code.
     :raises DeclarationError: the probes depend on each other in a circle.
     """
@@ -106,8 +110,31 @@ def make_plan(
         for fact, (check, probe) in producers.items()
         if check.id not in skipped and (kind is None or _read_from(fact, kind))
     }
+    if not hosts:
+        usable = _without_hosts(usable)
     wanted = _closure(rules, usable)
     return Plan(registry=registry, graph=_graph(wanted, usable), rules=rules, deselected=deselected)
+
+
+def _without_hosts(usable: Mapping[type, Probe]) -> dict[type, Probe]:
+    """The probes that can do without a host on the way, and without what needs one."""
+    left = dict(usable)
+    while True:
+        hindered = [
+            fact
+            for fact, probe in left.items()
+            if probe.per_endpoint
+            or any(
+                not need.optional
+                and not need.each
+                and (issubclass(need.fact, EndpointFact) or (need.fact in usable and need.fact not in left))
+                for need in probe.needs
+            )
+        ]
+        if not hindered:
+            return left
+        for fact in hindered:
+            del left[fact]
 
 
 def _read_from(fact: type, kind: FileKind) -> bool:

@@ -129,7 +129,7 @@ class RepositoryUse(msgspec.Struct, frozen=True, kw_only=True):
     """Of further blobs that only manifests without a tag refer to (``--delete-untagged``)."""
 
 
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
+class BlobVerification(msgspec.Struct, frozen=True, kw_only=True):
     """How far the bytes were hashed."""
 
     blobs: int
@@ -175,6 +175,9 @@ class StorageContent(Fact, frozen=True, kw_only=True):
     corrupt_seen: int = 0
     suspects_beyond: int = 0
     """Further things that seemed wrong at first sight, too many to be looked at again."""
+    dangling: tuple[str, ...] = ()
+    """Of the repository of one image: some layers that it links and that are not in storage. Garbage collection
+    of registry 2.x leaves such links, and as long as no image needs the layer they do no harm."""
     unread: tuple[Unread, ...] = ()
     unread_seen: int = 0
     uses: tuple[RepositoryUse, ...] = ()
@@ -182,7 +185,7 @@ class StorageContent(Fact, frozen=True, kw_only=True):
     uses_seen: int = 0
     recent_size: int = 0
     """Of the unused blobs, those that are less than an hour old: a push may be about to use them."""
-    verification: Verification | None = None
+    verification: BlobVerification | None = None
     seconds: float = 0.0
     """How long reading took, the verification aside."""
 
@@ -194,10 +197,9 @@ class StorageCoverage(Fact, frozen=True, kw_only=True):
 
 
 class LostBlobAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the registry says about one blob that its storage does not have."""
+    """What the registry says about one blob that is lost, or whose bytes did not come."""
 
     digest: str
-    part: BlobPart
     head: Answer | None
     got: Answer | None
     """The answer to GET, of which at most the first bytes were read."""
@@ -206,6 +208,6 @@ class LostBlobAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LostBlobAnswers(Fact, frozen=True, kw_only=True):
-    """HEAD and GET of blobs of the target's image that are lost, or whose bytes did not come. At most eight."""
+    """HEAD and GET of blobs of the repository that are lost, or whose bytes did not come. At most eight."""
 
     answers: tuple[LostBlobAnswer, ...]

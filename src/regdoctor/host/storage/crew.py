@@ -61,13 +61,13 @@ class Helpers:
 
 
 def fork_helpers(number: int) -> Helpers:
-    """Forks processes that wait for work; none where this process has several threads already.
+    """Forks processes that wait for work; none where this process has several threads already, or for one.
 
     A fork copies one thread only, and locks that others hold stay locked in the copy for good. So this is for
     the beginning of a program.
     """
     number = min(number, MOST_HELPERS)
-    if number <= 0 or not hasattr(os, "memfd_create") or _threads() != 1:
+    if number <= 1 or not hasattr(os, "memfd_create") or _threads() != 1:
         return Helpers()
     helpers: list[Helper] = []
     try:
@@ -162,13 +162,18 @@ class Crew:
         self._own.threads = FOLDER_THREADS if number > 0 else 1
 
     def add_processes(self, number: int) -> None:
-        """Engages helpers, as far as there are any."""
+        """Engages helpers, as far as there are any; this process then only hands out the work.
+
+        Its other threads would come between: while one of them computes, Python lets it for 5 ms at a time.
+        """
         for helper in self._helpers.all[: max(0, number)]:
             with contextlib.suppress(OSError, EOFError):
                 helper.call("begin", (self._job,))
                 self._engaged.append(helper)
                 self._idle.put(helper)
-                self.size += 1
+        if self._engaged:
+            self._idle.get()
+            self.size = len(self._engaged)
 
     def table(self, layout: Layout, shards: Sequence[Shard]) -> BlobTable:
         """Makes the table that all use from now on. No task may be under way."""

@@ -11,13 +11,13 @@ from typing import Final
 
 from regdoctor.facts.storage import (
     MOST_LISTED,
+    BlobVerification,
     BrokenLink,
     CorruptBlob,
     LostBlob,
     RepositoryUse,
     StorageContent,
     Unread,
-    Verification,
 )
 from regdoctor.host.storage.blobs import BlobLooks, Blobs, BlobTable, make_layout
 from regdoctor.host.storage.crew import SLOW_LOOK, WAITING_THREADS, WORTHWHILE, Crew, Helpers, processors
@@ -37,6 +37,8 @@ DEEPEST: Final = 64
 """Levels of folders above a repository; its whole name has 255 characters at most."""
 _MOST_HASHED: Final = 1024**3
 """Bytes of suspicious blobs that are hashed for one image."""
+_MOST_DANGLING: Final = 8
+"""Layers that one image's repository links in vain and that are named."""
 _SAMPLED: Final = 64
 """Blobs in the folders that are read first, to learn how fast the disk is."""
 
@@ -77,6 +79,7 @@ def read_image(
     reader = RepositoryReader(str(tree.path), looks, tally, stop=request.stop)
     if not reader.read_image(repository, tag=tag, digest=digest):
         return None
+    dangling = reader.dangling(repository, _MOST_DANGLING)
     tally.add_unread(looks.unread)
     conclusion = _Conclusion(tree, looks, tally, request, [repository], most_hashed=_MOST_HASHED)
     return conclusion.content(
@@ -85,6 +88,7 @@ def read_image(
         seconds=time.monotonic() - began,
         scope=repository,
         complete=not request.stop(),
+        dangling=dangling,
     )
 
 
@@ -109,7 +113,7 @@ class _Everything:
         spread([f"{tree.repositories}{scope}"], self._folder, workers=crew.size)
         complete = not request.stop()
         seconds = time.monotonic() - began
-        verification: Verification | None = None
+        verification: BlobVerification | None = None
         corrupt: list[CorruptBlob] = []
         if request.verify:
             verification, corrupt = verify(
@@ -183,7 +187,7 @@ class _Everything:
         if look > SLOW_LOOK:
             self._crew.add_threads((jobs or WAITING_THREADS) - 1)
         elif blobs >= WORTHWHILE or self._request.verify:
-            self._crew.add_processes((jobs or processors()) - 1)
+            self._crew.add_processes(jobs or processors())
 
     def _folder(self, path: str) -> Iterable[str]:
         """Has a folder below ``repositories`` read; gives those in it."""
@@ -281,9 +285,10 @@ class _Conclusion:
         complete: bool,
         scope: str | None = None,
         table: BlobTable | None = None,
-        verification: Verification | None = None,
+        verification: BlobVerification | None = None,
         uses: list[RepositoryUse] | None = None,
         recent: int = 0,
+        dangling: tuple[str, ...] = (),
     ) -> StorageContent:
         """The fact."""
         tally, tree = self._tally, self._tree
@@ -313,6 +318,7 @@ class _Conclusion:
             unread=tuple(
                 Unread(path=shown(each.path.removeprefix(prefix)), why=each.why) for each in tally.unread
             ),
+            dangling=dangling,
             unread_seen=tally.unread_seen,
             uses=tuple(uses[:MOST_LISTED]),
             uses_seen=len(uses),

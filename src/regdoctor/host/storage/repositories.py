@@ -45,6 +45,8 @@ CHUNK: Final = 8192
 """Names of one folder that are held at a time."""
 BATCH: Final = 256
 """Names that one thread takes at a time."""
+MOST_LOOKED: Final = 2000
+"""Layers of a repository that are looked at for one image."""
 MOST_NAMED: Final = 5
 """Tags that are named as users of what is missing."""
 MOST_POSITIONS: Final = 2 * CHUNK
@@ -163,6 +165,24 @@ class RepositoryReader:
         manifests.report()
         self.tally.add(repositories=1, tags=0 if tag is None else 1, manifests=1)
         return True
+
+    def dangling(self, name: str, most: int) -> tuple[str, ...]:
+        """Some of the layers that a repository links and that are not in storage, among the first it lists."""
+        found: list[str] = []
+        looked = 0
+
+        def look(names: Sequence[str]) -> None:
+            nonlocal looked
+            for encoded in names[: MOST_LOOKED - looked]:
+                looked += 1
+                if len(found) == most or self._stop():
+                    return
+                gone = find(self.blobs, f"sha256:{encoded}") == ABSENT
+                if gone and self.layer_link(name, "sha256", encoded).digest is not None:
+                    found.append(f"sha256:{encoded}")
+
+        self.walk(f"{self.folder(name)}/_layers/sha256", look)
+        return tuple(found)
 
     def users(self, name: str, wanted: Mapping[str, list[str]]) -> None:
         """Adds ``repository:tag`` to each of the wanted blobs that an image of the repository needs."""
@@ -612,8 +632,10 @@ class _Manifests:
         for marks in self._reader.use_marks(kept=kept):
             marks[position] = 1
         size, parts = blobs.sizes[position], split(digest)
-        if parts is None or not size:
-            # What is empty is found among the blobs.
+        if parts is None:
+            return None
+        if not size:
+            tally.suspect(SuspectBytes(digest))
             return None
         if size > MAX_MANIFEST:
             tally.add(unparsed=1)

@@ -107,16 +107,23 @@ class SecondLook:
         )
 
     def loss(self, suspect: SuspectLoss) -> LostBlob | None:
-        """A blob that was not there, where the manifest that needs it still is linked."""
+        """A blob that was not there, where a tag still needs it, or a manifest that still is linked."""
         from msgspec.structs import replace
 
         lost = suspect.lost
-        parts, needing = split(lost.digest), split(lost.manifest or lost.digest)
-        if parts is None or needing is None or not is_gone(self._blobs.path(*parts)):
-            return None
-        if self._reader.revision_link(suspect.repository, *needing).fault is LinkFault.MISSING:
+        parts = split(lost.digest)
+        if parts is None or not is_gone(self._blobs.path(*parts)) or not self._is_needed(suspect):
             return None
         return replace(lost, needed_by=tuple(suspect.by))
+
+    def _is_needed(self, suspect: SuspectLoss) -> bool:
+        tags = f"{self._tree}/repositories/{suspect.repository}/_manifests/tags"
+        named = [name for name in suspect.by if ":" not in name]
+        if named:
+            return any(os.path.isdir(f"{tags}/{tag}") for tag in named)
+        needing = split(suspect.lost.manifest or suspect.lost.digest)
+        link = self._reader.revision_link(suspect.repository, *needing) if needing is not None else None
+        return link is not None and link.fault is not LinkFault.MISSING
 
     def bytes(self, suspect: SuspectBytes) -> CorruptBlob | None:
         """A blob's bytes, hashed."""

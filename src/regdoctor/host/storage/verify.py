@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from regdoctor.facts.storage import MOST_LISTED, CorruptBlob, Verification
+from regdoctor.facts.storage import MOST_LISTED, BlobVerification, CorruptBlob
+from regdoctor.host.storage import ResumeError
 from regdoctor.host.storage.blobs import BlobTable
 from regdoctor.host.storage.crew import Crew
 from regdoctor.host.storage.hands import Hashed
 from regdoctor.host.storage.shards import CHANGED
 from regdoctor.host.storage.tally import Tally
 from regdoctor.parallel import side_by_side
+from regdoctor.units import size_text
 
 SCHEMA: Final = "regdoctor.fsck-resume/1"
 _BATCH: Final = 64
@@ -27,10 +29,6 @@ _BATCH_SIZE: Final = 64 * 1024 * 1024
 _SAVED_EVERY: Final = 5.0
 """Seconds between two writes of the file to resume from."""
 _RESUME_LIMIT: Final = 1024 * 1024
-
-
-class ResumeError(Exception):
-    """The file to resume from cannot be used; the message says why, and is one line."""
 
 
 @dataclass
@@ -183,7 +181,7 @@ def verify(
     resume: Resume | None,
     stop: Callable[[], bool],
     tell: Callable[[str], None],
-) -> tuple[Verification, list[CorruptBlob]]:
+) -> tuple[BlobVerification, list[CorruptBlob]]:
     """Hashes every blob, and gives those whose bytes are wrong. What cannot be read is added to the tally.
 
     :raises ResumeError: the file to resume from cannot be written any more.
@@ -213,7 +211,7 @@ def verify(
             resume.end()
         else:
             resume.save()
-    verification = Verification(
+    verification = BlobVerification(
         blobs=work.blobs,
         size=work.size,
         seconds=round(time.monotonic() - began, 3),
@@ -229,15 +227,6 @@ def progress(blobs: int, all_blobs: int, size: int, total: int, seconds: float) 
     rate = size / seconds if seconds > 0 else 0.0
     left = f", {_time((total - size) / rate)} left" if rate and total > size else ""
     return f"{blobs:,} of {all_blobs:,} blobs, {size_text(size)} of {size_text(total)}, {size_text(rate)}/s{left}"
-
-
-def size_text(size: float) -> str:
-    """Bytes as people write them, in binary units."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
 
 
 def _time(seconds: float) -> str:
