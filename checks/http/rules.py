@@ -738,17 +738,17 @@ def content_unanswered(
     if late:
         yield finding(
             "http/response-timeout",
-            f"{endpoint.address} answers /v2/ well, and {len(late)} requests for {' and '.join(dict.fromkeys(late))} "
-            "got no answer in time. /v2/ needs no storage: where the storage hangs (a dead NFS mount, an object "
-            "store that is not reached), just these requests do.",
+            f"{endpoint.address} answers /v2/ well, and {len(late)} requests for "
+            f"{' and '.join(dict.fromkeys(late))} got no answer in time. /v2/ needs no storage: where the storage "
+            "hangs (a dead NFS mount, an object store that is not reached), just these requests do.",
             evidence=evidence,
         )
     elif cut:
         yield finding(
             "http/server-error",
             f"{endpoint.address} answers /v2/ well, and closes the connection without an answer to {len(cut)} "
-            f"requests for {' and '.join(dict.fromkeys(cut))}. The registry fails at them without a word, or a hop "
-            "cuts them off.",
+            f"requests for {' and '.join(dict.fromkeys(cut))}. The registry fails at them without a word, or a "
+            "hop cuts them off.",
             certainty=Certainty.LIKELY,
             evidence=evidence,
         )

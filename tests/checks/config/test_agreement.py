@@ -391,7 +391,7 @@ def test_the_registry_does_what_is_said(case: Case, tmp_path: Path, certificate:
         for draft in drafts
         if STARTS_NOT in draft.detail or "the registry does not start" in draft.detail
     ]
-    command = [programs.path("docker-registry"), "serve", path]
+    command: list[str | Path] = [programs.path("docker-registry"), "serve", path]
     daemon = Daemon(
         command,
         log=tmp_path / "registry.log",

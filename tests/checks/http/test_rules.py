@@ -10,7 +10,11 @@ from msgspec.structs import replace
 
 from regdoctor.api import (
     Answer,
+    BlobLook,
+    Blobs,
     Certainty,
+    Descriptor,
+    Download,
     Draft,
     Endpoint,
     Failure,
@@ -26,6 +30,8 @@ from regdoctor.api import (
     RepeatedQuestion,
     Replicas,
     Role,
+    VerifiedBlob,
+    VerifiedBlobs,
     manifests,
 )
 from regdoctor.checks.http import rules
@@ -684,3 +690,62 @@ class TestPathPrefix:
         seen = ping(answer(404, nginx_page(404), NGINX))
 
         assert list(rules.path_prefix(ENDPOINT, seen, PathPrefixes(answers=(other,)))) == []
+
+
+LAYER = Descriptor(media_type="application/octet-stream", digest=f"sha256:{'a' * 64}", size=10)
+
+
+def failure(kind: FailureKind) -> Failure:
+    return Failure(kind=kind, message="it failed")
+
+
+class TestContentWithoutAnswer:
+    def judge(
+        self, manifest: Failure | None = None, blob: Failure | None = None, *, seen: Answer | None = None
+    ) -> list[Draft]:
+        look = ManifestLook(url="https://reg.test:443/v2/x/manifests/1", answer=answer(200), failure=manifest)
+        part = BlobLook(descriptor=LAYER, role="layer", manifest="m", answer=None, failure=blob)
+        first = ping(seen if seen is not None else answer(200))
+        return list(rules.content_unanswered(ENDPOINT, first, look, None, Blobs(blobs=(part,))))
+
+    def test_requests_that_hang_while_v2_answers(self) -> None:
+        late = failure(FailureKind.RESPONSE_TIMEOUT)
+
+        assert codes(self.judge(manifest=late)) == ["http/response-timeout"]
+        assert codes(self.judge(blob=late)) == ["http/response-timeout"]
+
+    @pytest.mark.parametrize("kind", [FailureKind.CONNECTION_CLOSED, FailureKind.CONNECTION_RESET])
+    def test_requests_that_are_cut_off_while_v2_answers(self, kind: FailureKind) -> None:
+        draft = the(self.judge(blob=failure(kind)), "http/server-error")
+
+        assert draft.certainty is Certainty.LIKELY
+
+    def test_answers_are_judged_as_such(self) -> None:
+        assert self.judge() == []
+
+    def test_other_failures_are_other_checks_matter(self) -> None:
+        assert self.judge(manifest=failure(FailureKind.CONNECTION_REFUSED)) == []
+
+    def test_where_v2_fails_too_that_is_told(self) -> None:
+        late = failure(FailureKind.RESPONSE_TIMEOUT)
+
+        assert self.judge(manifest=late, seen=answer(502)) == []
+
+
+class TestDownloads:
+    def judge(self, *downloads: Download) -> list[str]:
+        blobs = VerifiedBlobs(blobs=(VerifiedBlob(descriptor=LAYER, downloads=downloads),))
+        return codes(rules.downloads_vary(ENDPOINT, blobs))
+
+    def test_downloads_that_end_differently_were_changed_on_the_way(self) -> None:
+        assert self.judge(Download(answer=answer(200), size=4), Download(answer=answer(200), size=7)) == [
+            "http/content-rewritten"
+        ]
+
+    def test_the_same_wrong_bytes_are_the_storages(self) -> None:
+        wrong = Download(answer=answer(200), size=10, digest=f"sha256:{'b' * 64}")
+
+        assert self.judge(wrong, wrong) == []
+
+    def test_the_right_bytes_are_right(self) -> None:
+        assert self.judge(Download(answer=answer(200), size=10, digest=LAYER.digest)) == []
