@@ -542,9 +542,8 @@ def content_denied(
     """The registry refuses content with 403 though it asked for no login, or gives the manifest and no layers."""
     if look.content is None:
         answer = look.answer
-        denied = (
-            [answer] if answer is not None and authorization.kind == "none" and _is_own_word(answer) else []
-        )
+        refused = answer is not None and answer.status == 403 and _is_own_word(answer)
+        denied = [answer] if answer is not None and refused and authorization.kind == "none" else []
         who = "asks for no login at /v2/, and then says this of the image itself"
     else:
         own = [blob.answer for blob in (blobs.blobs if blobs is not None else ()) if blob.redirect is None]

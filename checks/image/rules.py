@@ -92,8 +92,8 @@ def invalid_reference(target: Target) -> Iterator[Draft]:
     yield finding(
         "image/invalid-reference",
         f"{target.place or 'The target'} names “{shown}”, which is no image reference: "
-        f"{defect.reason}{where}. Clients "
-        "refuse it before they contact anything: “invalid reference format”, in Kubernetes InvalidImageName.",
+        f"{defect.reason}{where}. Clients refuse it before they contact anything: “invalid reference format”, "
+        "in Kubernetes InvalidImageName.",
         reproduce=f"docker pull {shlex.quote(target.text)}",
         evidence=(target.place,) if target.place is not None else (),
     )
@@ -119,7 +119,7 @@ def host_missing(
     means = f"“{target.text}” names no registry host, so for docker it means {full}."
     refused = naming.refused_or_unknown(look, tags, refusal, exchange)
     if refused is not None:
-        said = f"{means} There GET {refused.url} is answered {refused.status}{_quoted(refused)}."
+        said = f"{means} There {refused.method} {refused.url} is answered {refused.status}{_quoted(refused)}."
     elif not naming.was_reached(next(iter(pings.values()), None)):
         said = f"{means} Docker Hub was not reached from here."
     else:
@@ -129,8 +129,7 @@ def host_missing(
         yield finding(
             "image/host-missing",
             f"{said} {lookalike.name} is the name of a host here ({', '.join(lookalike.addresses[:3])}), and "
-            "taken for "
-            "one only with a dot, a port or “localhost”.",
+            "taken for one only with a dot, a port or “localhost”.",
             certainty=Certainty.LIKELY,
             fix=(
                 "if that host was meant, write its port: "
@@ -149,8 +148,7 @@ def host_missing(
         yield finding(
             "image/host-missing",
             f"{said} Either another registry was meant, whose host is missing, or it is a private repository "
-            "of "
-            f"“{part}” on Docker Hub; no login for Docker Hub is stored here.",
+            f"of “{part}” on Docker Hub; no login for Docker Hub is stored here.",
             certainty=Certainty.POSSIBLE,
             evidence=_exchanges(refused),
         )
@@ -174,10 +172,8 @@ def latest_tag(target: Target, settings: Settings) -> Iterator[Draft]:
     yield finding(
         "image/latest-tag",
         f"“{target.text}”{f' in {target.place}' if target.place else ''} {what}: what it is changes whenever "
-        "somebody "
-        "pushes, machines that pulled at different times run different versions, and a rollback has nothing "
-        "to go "
-        "back to.",
+        "somebody pushes, machines that pulled at different times run different versions, and a rollback has "
+        "nothing to go back to.",
         evidence=(target.place,) if target.place is not None else (),
     )
 
@@ -215,8 +211,7 @@ def not_found(
             yield finding(
                 "image/manifest-gone",
                 f"{said} The tag {reference.reference} is in the repository's list of tags, but the manifest "
-                "that "
-                "it points to is gone from the registry's storage.",
+                "that it points to is gone from the registry's storage.",
                 evidence=evidence,
             )
     elif reference.digest is not None:
@@ -300,8 +295,8 @@ def library_prefix(target: Target, found: LibraryLook) -> Iterator[Draft]:
     yield finding(
         "image/library-prefix",
         f"{target.registry} does not give {reference.repository}, and it has {found.repository}: HEAD "
-        f"{found.url} is "
-        "answered 200. Clients put library/ in front of a single name only where no host is written.",
+        f"{found.url} is answered 200. Clients put library/ in front of a single name only where no host is "
+        "written.",
         fix=(f"use {target.registry}/{found.repository}{mark}{reference.reference}",),
         evidence=(answer.exchange,),
     )
@@ -324,8 +319,8 @@ def platform_missing(
                 whose = "asked for" if children.explicit else "of this machine"
                 yield finding(
                     "image/platform-missing",
-                    f"{look.url} is an index with manifests for {offered}; the platform {whose}, "
-                    f"{platform}, is not among them. Clients say “no matching manifest”.",
+                    f"{look.url} is an index with manifests for {offered}; the platform {whose}, {platform}, "
+                    "is not among them. Clients say “no matching manifest”.",
                     evidence=_exchanges(look.answer),
                 )
     elif isinstance(document, manifests.Manifest) and document.is_image and blobs is not None:
@@ -337,8 +332,8 @@ def platform_missing(
             if platforms.best_match(platforms.Platform.parse(platform), (built,)) is None:
                 yield finding(
                     "image/platform-missing",
-                    f"{look.url} is a single image for {config.platform}, and {platform} was asked for. "
-                    "It cannot run there, even where a client pulls it with no more than a warning.",
+                    f"{look.url} is a single image for {config.platform}, and {platform} was asked for. It "
+                    "cannot run there, even where a client pulls it with no more than a warning.",
                     evidence=_exchanges(look.answer, config.answer),
                 )
 
@@ -360,8 +355,7 @@ def child_missing(children: IndexChildren) -> Iterator[Draft]:
         yield finding(
             "image/child-missing",
             f"The index lists {len(children.children)} manifests, and the registry answers 404 for "
-            f"{len(gone)} "
-            f"of them: {missing}. "
+            f"{len(gone)} of them: {missing}. "
             + (
                 "They hold provenance or an SBOM, no image: pulls work, copies of the whole index fail."
                 if only_extras
@@ -404,10 +398,8 @@ def manifest_unsupported(look: ManifestLook) -> Iterator[Draft]:
         yield finding(
             "image/manifest-unsupported",
             f"{answer.method} {look.url} is answered 404{_quoted(answer)}. The image is there; the request "
-            "did list "
-            "the types of OCI in its Accept header, so a hop between here and the registry shortens or "
-            "replaces that "
-            "header.",
+            "did list the types of OCI in its Accept header, so a hop between here and the registry shortens "
+            "or replaces that header.",
             fix=(
                 "in the reverse proxy remove what sets or drops the Accept header (nginx: proxy_set_header "
                 "Accept)",
@@ -436,18 +428,16 @@ def _unsupported_document(look: ManifestLook, answer: Answer) -> Iterator[Draft]
         yield finding(
             "image/manifest-unsupported",
             f"{look.url} is a manifest of Docker's schema 1 ({document.media_type}). docker 26, containerd "
-            "2.1 "
-            "and registry 3 no longer read these; older ones warn. Registry 2.x also converts images to it "
-            "for "
-            "requests whose Accept header was lost on the way, in a proxy.",
+            "2.1 and registry 3 no longer read these; older ones warn. Registry 2.x also converts images to "
+            "it for requests whose Accept header was lost on the way, in a proxy.",
             evidence=(answer.exchange,),
         )
     elif isinstance(document, manifests.Artifact):
         yield finding(
             "image/manifest-unsupported",
             f"{look.url} is an artifact manifest ({document.media_type}), a type that the OCI image "
-            "specification has "
-            "dropped before 1.1. No container can be made of it, and clients do not read it.",
+            "specification has dropped before 1.1. No container can be made of it, and clients do not read "
+            "it.",
             evidence=(answer.exchange,),
         )
     elif isinstance(document, manifests.Unreadable):
@@ -455,8 +445,7 @@ def _unsupported_document(look: ManifestLook, answer: Answer) -> Iterator[Draft]
             yield finding(
                 "image/manifest-unsupported",
                 f"{look.url} is delivered as {declared or 'nothing (without Content-Type)'} and is no image "
-                "manifest or index: "
-                f"{'; '.join(document.problems[:2])}.",
+                f"manifest or index: {'; '.join(document.problems[:2])}.",
                 evidence=(answer.exchange,),
             )
     elif declared in _GENERIC:
@@ -464,8 +453,7 @@ def _unsupported_document(look: ManifestLook, answer: Answer) -> Iterator[Draft]
             "image/manifest-unsupported",
             f"{look.url} is a manifest of the type {document.media_type}, and is delivered as "
             f"{declared or 'nothing (without Content-Type)'}. docker and containerd go by that header and "
-            "refuse it: "
-            "“unsupported manifest media type”; podman and skopeo look inside and manage.",
+            "refuse it: “unsupported manifest media type”; podman and skopeo look inside and manage.",
             fix=("in the reverse proxy or CDN let the registry's Content-Type pass",),
             certainty=Certainty.LIKELY,
             evidence=(answer.exchange,),
@@ -476,8 +464,7 @@ def _unsupported_document(look: ManifestLook, answer: Answer) -> Iterator[Draft]
             yield finding(
                 "image/manifest-unsupported",
                 f"{look.url} contradicts itself: {'; '.join(contradictions[:2])}. Clients refuse it: "
-                "“mediaType in "
-                "manifest should be …”.",
+                "“mediaType in manifest should be …”.",
                 certainty=Certainty.LIKELY,
                 evidence=(answer.exchange,),
             )
@@ -496,17 +483,15 @@ def blob_missing(blobs: Blobs) -> Iterator[Draft]:
         f"{blob.role} {blob.descriptor.digest} ({blob.descriptor.size} bytes)" for blob in (*gone, *silent)
     ]
     remembered = (
-        " The registry says that it has them, and sends not one byte: it remembers what its storage has lost, "
-        "as after a "
-        "garbage collection without a restart."
+        " The registry says that it has them, and sends not one byte: it remembers what its storage has "
+        "lost, as after a garbage collection without a restart."
         if silent
         else ""
     )
     yield finding(
         "image/blob-missing",
         f"The manifest is there, and {len(parts)} of its {len(blobs.blobs)} blobs are not: "
-        f"{_some(parts)}.{remembered} "
-        "Every pull of the image fails at that blob.",
+        f"{_some(parts)}.{remembered} Every pull of the image fails at that blob.",
         certainty=Certainty.LIKELY if silent and not gone else Certainty.PROVEN,
         evidence=_exchanges(*(blob.final for blob in (*gone, *silent)[:_SHOWN])),
     )
@@ -562,8 +547,7 @@ def verified_corrupt(verified: VerifiedBlobs) -> Iterator[Draft]:
                 "image/blob-corrupt",
                 f"The layer {blob.descriptor.digest} ({blob.descriptor.size} bytes) was downloaded "
                 f"{_times(blob)}: {last.size} bytes with the digest {last.digest} each time. The same wrong "
-                "bytes every "
-                "time are what lies in storage.",
+                "bytes every time are what lies in storage.",
                 evidence=_exchanges(*(download.answer for download in blob.downloads)),
             )
 
@@ -598,8 +582,7 @@ def _manifest_differs(answer: Answer, wanted: str, seen: str, size: int) -> Draf
     return finding(
         "image/blob-corrupt",
         f"{answer.method} {answer.url} should give the manifest {wanted}, and the {size} bytes that came have "
-        "the digest "
-        f"{seen}. Clients refuse it: “manifest verification failed for digest”.",
+        f"the digest {seen}. Clients refuse it: “manifest verification failed for digest”.",
         certainty=Certainty.LIKELY,
         evidence=(answer.exchange,),
     )
@@ -620,8 +603,7 @@ def blob_host(endpoint: Endpoint, blobs: Blobs) -> Iterator[Draft]:
     yield finding(
         "image/blob-host-unreachable",
         f"The registry answers requests for blobs with a redirect to {endpoint.url}, and {why}. Manifests "
-        "come "
-        "from the registry itself, so everything but the layers works.",
+        "come from the registry itself, so everything but the layers works.",
         evidence=_exchanges(
             *(blob.answer for blob in (failed or refused)[:1]), *(blob.followed for blob in refused[:1])
         ),
@@ -642,8 +624,7 @@ def manifest_host(endpoint: Endpoint, look: ManifestLook) -> Iterator[Draft]:
     yield finding(
         "image/blob-host-unreachable",
         f"The registry answers {look.url} with a redirect to {endpoint.url}, and {why}. /v2/ and logins are "
-        "answered "
-        "by the registry itself, so they seem fine.",
+        "answered by the registry itself, so they seem fine.",
         evidence=_exchanges(look.answer),
     )
 
@@ -715,8 +696,7 @@ def _refused(
     if seen.scheme == "basic" and settings.registry_version != "3":
         return (
             "it wants user name and password directly (Basic). Registry 2.x logs in to token servers only, "
-            "and then gets "
-            "401 for everything",
+            "and then gets 401 for everything",
             Certainty.LIKELY if settings.registry_version is None else Certainty.PROVEN,
         )
     if seen.withheld is not None:
@@ -741,17 +721,15 @@ def _refused(
     if answer.status == 404 and "/v2/v2/" in answer.url:
         return (
             f"{answer.url} is what the cache asks for, with /v2/ twice: proxy.remoteurl is to end after host "
-            "and "
-            "port",
+            "and port",
             Certainty.PROVEN,
         )
     if answer.status == 200 and cached is not None and cached.status == 404:
         return (
             f"it has the image ({answer.method} {answer.url} is answered 200), while the cache says 404: the "
-            "cache's own "
-            "process cannot use the upstream (its environment, resolver, proxy settings or trust store differ "
-            "from this "
-            "shell's, or it has not been restarted since its configuration was changed)",
+            "cache's own process cannot use the upstream (its environment, resolver, proxy settings or trust "
+            "store differ from this shell's, or it has not been restarted since its configuration was "
+            "changed)",
             Certainty.LIKELY,
         )
     return None, Certainty.PROVEN
@@ -772,8 +750,7 @@ def secret_in_config(blobs: Blobs) -> Iterator[Draft]:
         yield finding(
             "image/secret-in-config",
             f"The image's configuration {configs[0].descriptor.digest} holds what looks like {_some(parts)}. "
-            "Whoever may "
-            "pull the image can read it.",
+            "Whoever may pull the image can read it.",
             certainty=Certainty.LIKELY,
             evidence=_exchanges(*(blob.answer for blob in configs[:_SHOWN])),
         )

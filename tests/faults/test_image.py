@@ -659,3 +659,33 @@ def test_an_image_that_was_not_read_is_never_called_healthy(registry: Registry) 
         result = run_regdoctor("check", "--plain-http", f"{address}/team/app:1.0", *PLATFORM)
 
     assert result.report["verdict"] in ("undetermined", "failing")
+
+
+@pytest.mark.parametrize("part", ["/manifests/", "/blobs/"])
+class TestNoAnswer:
+    def check(self, registry: Registry, part: str, *, hang: bool) -> CliResult:
+        push_image(registry, "team/app", "1.0")
+        gate = threading.Event()
+
+        def respond(request: Request) -> Answer:
+            if part in request.target:
+                if not hang:
+                    raise ConnectionResetError
+                gate.wait(20)
+            return passed_on(registry, request)
+
+        with HTTPServer(respond) as hop:
+            address = hop.url.removeprefix("http://")
+            result = run_regdoctor(
+                "check", "--plain-http", f"{address}/team/app:1.0", *PLATFORM, "--timeout", "1"
+            )
+            gate.set()
+        return result
+
+    def test_content_that_never_comes_is_no_healthy_image(self, registry: Registry, part: str) -> None:
+        found = assert_single_root_cause(self.check(registry, part, hang=True), "http/response-timeout")
+
+        assert "storage" in found["detail"]
+
+    def test_neither_is_content_that_is_cut_off_before_it_begins(self, registry: Registry, part: str) -> None:
+        assert_single_root_cause(self.check(registry, part, hang=False), "http/server-error")
