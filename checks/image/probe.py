@@ -199,10 +199,33 @@ def look_at_children(
     _need_manifest(look, context)
     if look.content is None or not isinstance(look.content.document, manifests.Index):
         raise NotApplicable("the reference leads to no index")
-    index = look.content.document
     wanted = context.options.platforms or (str(platforms.host_platform()),)
+    found: list[ChildLook] = []
+    pending = [look.content.document]
+    # An index may list another one (OCI image-spec, image-index.md).
+    while pending and len(found) < MAX_CHILDREN:
+        index = pending.pop()
+        looks = _look_below(
+            index, wanted, MAX_CHILDREN - len(found), target, endpoint, authorization, context
+        )
+        found += looks
+        below = [each.content.document for each in looks if each.content is not None]
+        pending += [document for document in below if isinstance(document, manifests.Index)]
+    return IndexChildren(wanted=wanted, explicit=bool(context.options.platforms), children=tuple(found))
+
+
+def _look_below(
+    index: manifests.Index,
+    wanted: Sequence[str],
+    most: int,
+    target: Target,
+    endpoint: Endpoint,
+    authorization: PullAuthorization,
+    context: Context,
+) -> list[ChildLook]:
+    """What the registry gives for the entries of one index."""
     chosen = [manifests.select_platform(index, platforms.Platform.parse(each)) for each in wanted]
-    listed = [each for each in index.manifests if each.digest][:MAX_CHILDREN]
+    listed = [each for each in index.manifests if each.digest][:most]
 
     def request(method: str, descriptor: Descriptor) -> Response | Failure:
         url = _manifest_url(endpoint, target, descriptor.digest)
@@ -217,8 +240,7 @@ def look_at_children(
         content = _content(got, descriptor.digest) if got.answer.method == "GET" else None
         return ChildLook(descriptor=descriptor, answer=got.answer, content=content)
 
-    children = side_by_side(ask, listed, workers=_workers(len(listed)))
-    return IndexChildren(wanted=wanted, explicit=bool(context.options.platforms), children=tuple(children))
+    return side_by_side(ask, listed, workers=_workers(len(listed)))
 
 
 def _wants_get(answer: Answer) -> bool:

@@ -64,6 +64,16 @@ def test_a_whole_index_is_healthy(registry: Registry, docker_list: bool) -> None
     assert_healthy(check(registry, "team/app:1.0", *PLATFORM, "--platform", "linux/arm64"))
 
 
+def test_an_index_within_an_index_is_read_to_its_images(registry: Registry) -> None:
+    images = {"linux/amd64": push_image(registry, "team/app", None)}
+    inner = push_index(registry, "team/app", "inner", images)
+    push_index(registry, "team/app", "1.0", {"linux/amd64": inner})
+
+    assert_healthy(check(registry, "team/app:1.0", *PLATFORM))
+    remove_blob(registry, images["linux/amd64"].layer_digests[0])
+    assert_single_root_cause(check(registry, "team/app:1.0", *PLATFORM), "image/blob-missing")
+
+
 def test_an_image_by_digest_is_healthy(registry: Registry) -> None:
     image = push_image(registry, "team/app", "1.0")
 
