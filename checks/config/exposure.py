@@ -247,7 +247,7 @@ def pull_through(configuration: EffectiveConfiguration, options: Settings) -> It
 
 def secret_in_file(config: ConfigFile) -> Iterator[Draft]:
     """Other users of the host can read a credential."""
-    if config.mode is None or not config.mode & 0o004:
+    if config.mode is None or not config.mode & 0o004 or not config.others_enter:
         return
     found = [entry for entry in config.entries if _is_credential(entry)]
     if not found:

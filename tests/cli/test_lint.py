@@ -20,9 +20,13 @@ from regdoctor.options import Options
 from regdoctor.report.formats import MODULES
 from tests.cli.conftest import Invoke
 
-RIGHT = "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: /var/lib/registry\nhttp:\n  addr: :5000\n"
+RIGHT = """\
+version: 0.1
+storage: {filesystem: {rootdirectory: /data}, delete: {enabled: true}}
+http: {addr: '127.0.0.1:5000', secret: a}
+"""
 WRONG = "version: 0.1\nstorage:\n\tinmemory: {}\n"
-WARNED = RIGHT.replace("http:\n", "http:\n  net: tcp\n  net: tcp\n")
+WARNED = RIGHT + "http: {net: tcp}\n"
 
 
 def write(path: Path, text: str) -> Path:

@@ -97,6 +97,8 @@ class ConfigFile(FileFact, frozen=True, kw_only=True):
     repeated: tuple[RepeatedKey, ...] = ()
     mode: int | None = None
     """The permission bits of the file; null where they were not looked at."""
+    others_enter: bool = True
+    """Whether other users of this host may enter all folders above it."""
 
     def get(self, *path: str) -> ConfigEntry | None:
         """The entry at a path, or None."""

@@ -74,7 +74,15 @@ def read_config(path: Path) -> ConfigFile:
         return _unread(shown, ConfigProblemKind.TOO_LARGE, f"larger than {LARGEST // 1024} KiB")
     from msgspec.structs import replace
 
-    return replace(parse_config(data, shown), mode=stat.S_IMODE(mode))
+    return replace(parse_config(data, shown), mode=stat.S_IMODE(mode), others_enter=_others_enter(path))
+
+
+def _others_enter(path: Path) -> bool:
+    """Whether every folder above lets all users in; true where that cannot be seen."""
+    try:
+        return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents)
+    except OSError:
+        return True
 
 
 def _unread(path: str, kind: ConfigProblemKind, message: str) -> ConfigFile:
