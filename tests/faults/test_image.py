@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -699,3 +701,26 @@ class TestNoAnswer:
 
     def test_neither_is_content_that_is_cut_off_before_it_begins(self, registry: Registry, part: str) -> None:
         assert_single_root_cause(self.check(registry, part, hang=False), "http/server-error")
+
+
+def test_layers_are_verified_without_being_kept(registry: Registry) -> None:
+    """The memory that a run takes at most does not grow with the layer."""
+    size = 60_000_000
+    push_image(registry, "team/app", "1.0", layers=1, layer_size=size)
+    program = (
+        "import resource, sys\n"
+        "from regdoctor.cli.main import main\n"
+        "try:\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
+    )
+
+    def most_memory(*arguments: str) -> int:
+        command = [sys.executable, "-c", program, "check", "--plain-http", f"{registry.address}/team/app:1.0"]
+        done = subprocess.run(
+            [*command, *PLATFORM, "--format", "json", *arguments], capture_output=True, text=True, check=True
+        )
+        assert json.loads(done.stdout)["verdict"] == "healthy"
+        return int(done.stderr.split()[-1]) * 1024
+
+    assert most_memory("--verify-blobs") - most_memory() < size / 3
