@@ -191,7 +191,9 @@ def test_a_check_that_saw_a_part_only_is_named_before_those_that_saw_nothing() -
         examples.check("config", Status.SKIP, reason="no configuration file is given"),
         examples.check("image", reason="needs verified-blobs: there was no time for 3 of 12 layers"),
     )
-    (diagnosis,) = layout.arrange(examples.report(examples.target(verdict=Verdict.UNDETERMINED, checks=checks)))
+    (diagnosis,) = layout.arrange(
+        examples.report(examples.target(verdict=Verdict.UNDETERMINED, checks=checks))
+    )
 
     seen = layout.headline(diagnosis).seen
     assert seen == "image could look at a part only: there was no time for 3 of 12 layers"
