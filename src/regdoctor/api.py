@@ -45,7 +45,6 @@ from regdoctor.host import (
     trust,
     upstream_settings,
 )
-from regdoctor.host import proxyconf as proxy_configs
 from regdoctor.model import Certainty, Severity
 from regdoctor.net import (
     dns,
@@ -144,7 +143,6 @@ __all__ = [
     "probe",
     "processes",
     "proxies",
-    "proxy_configs",
     "quotas",
     "registries_conf",
     "registry_environment",
