@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Annotated
@@ -565,6 +566,12 @@ def _is_own_word(answer: Answer) -> bool:
     return answer.status == 401 or (answer.status == 403 and answer.producer.kind is ProducerKind.REGISTRY)
 
 
+_NOT_RIGHTS = re.compile(
+    r"read.?only|quota|storage resource|polic(y|ies)|immutable|maintenance", re.IGNORECASE
+)
+"""Reasons for which products refuse uploads with 403 that are not about who asks."""
+
+
 @rule("auth/scope-denied", "auth/credentials-missing")
 def upload_denied(
     authorization: PullAuthorization,
@@ -578,6 +585,8 @@ def upload_denied(
         return
     if exchange is not None and access.lacks(exchange, "push"):
         return  # said of the token itself
+    if _NOT_RIGHTS.search(answer.body_excerpt):
+        return  # judged among pushes
     said = f"{wording.line(answer)}{wording.quoted(answer)}"
     if authorization.kind == "none":
         yield finding(

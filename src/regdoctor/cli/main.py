@@ -18,7 +18,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "check": ("regdoctor.cli.check", "Diagnose registries and images; the main job."),
         "lint": ("regdoctor.cli.lint", "Judge configuration files; contacts nothing."),
-        "fsck": ("regdoctor.cli.fsck", "Read a registry's storage on disk: damaged, missing, free to go."),
+        "fsck": ("regdoctor.cli.fsck", "Read a registry's storage on disk."),
         "explain": ("regdoctor.cli.explain", "Say what a finding code or an error message means."),
         "checks": ("regdoctor.cli.checks", "List the check modules and their codes."),
         "demo": ("regdoctor.cli.demo", "Diagnose an embedded registry, healthy or with a fault."),
