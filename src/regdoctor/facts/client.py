@@ -360,7 +360,10 @@ class MirrorLook(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     """Where it is configured."""
     answer: Answer | None = None
+    """The last answer: that with a login, where the first asked for one that could be had."""
     failure: Failure | None = None
+    login: str | None = None
+    """Why no login came about that the mirror asks for."""
     image: bool = False
     """Whether the manifest of the target's image was asked for, else ``/v2/``."""
 
@@ -375,8 +378,8 @@ class ClientRoute(msgspec.Struct, frozen=True, kw_only=True):
     """How one client on this host would reach the target."""
 
     client: str
-    reaches: str
-    """``yes``, ``no`` with the reason, or what it depends on."""
+    obstacle: str | None = None
+    """Why its settings keep it from there; null where they do not."""
     schemes: tuple[str, ...] = ()
     """In the order in which they are tried."""
     verifies: bool = True

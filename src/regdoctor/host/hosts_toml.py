@@ -28,7 +28,9 @@ _CAPABILITIES: Final = frozenset({"pull", "resolve", "push", "referrers"})
 _HOST_KEYS: Final = frozenset(
     {"capabilities", "ca", "client", "skip_verify", "override_path", "header", "dial_timeout"}
 )
-_TOP_KEYS: Final = _HOST_KEYS | {"server", "host"}
+KEYS: Final = _HOST_KEYS | {"server", "host"}
+"""Every key that some version knows."""
+
 _GO_KINDS: Final = {Kind.STRING: "string", Kind.NUMBER: "int64", Kind.BOOLEAN: "bool"}
 _API_PATH: Final = re.compile(r"/v2/[^/]")
 
@@ -107,7 +109,7 @@ class _Reader:
     def read(self, root: Node) -> tuple[HostTable | None, tuple[HostTable, ...]]:
         """The server, and the hosts that are tried before it."""
         for key, node in root.pairs:
-            if key not in _TOP_KEYS:
+            if key not in KEYS:
                 self._note(node, f"{key} is no key of hosts.toml, so it has no effect", key)
         server = root.get("server")
         table = None
