@@ -45,6 +45,7 @@ from regdoctor.host import (
     trust,
     upstream_settings,
 )
+from regdoctor.host import proxyconf as proxy_configs
 from regdoctor.model import Certainty, Severity
 from regdoctor.net import (
     dns,
@@ -143,6 +144,7 @@ __all__ = [
     "probe",
     "processes",
     "proxies",
+    "proxy_configs",
     "quotas",
     "registries_conf",
     "registry_environment",
