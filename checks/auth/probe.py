@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from regdoctor.api import (
@@ -11,12 +12,16 @@ from regdoctor.api import (
     Blocked,
     Challenges,
     ConfigFile,
+    ConfiguredFiles,
     Context,
     CredentialKind,
     Credentials,
     Endpoint,
     Failure,
     FailureKind,
+    FileState,
+    HtpasswdFile,
+    KubernetesObjects,
     ManifestLook,
     NotApplicable,
     Ping,
@@ -32,6 +37,8 @@ from regdoctor.api import (
     TokenSettings,
     challenges,
     docker_config,
+    htpasswd,
+    kubernetes,
     probe,
     scopes,
     token_requests,
@@ -483,3 +490,47 @@ def read_configuration(config: ConfigFile, context: Context) -> TokenSettings:
     if settings is None:
         raise NotApplicable(f"{config.path} sets up no token server")
     return settings
+
+
+@probe
+def read_htpasswd(files: ConfiguredFiles | None, context: Context) -> HtpasswdFile:
+    """Reads the htpasswd file that the registry's configuration names."""
+    given = context.options.htpasswd
+    if given is not None:
+        return htpasswd.read_htpasswd(given)
+    file = files.of("auth", "htpasswd", "path") if files is not None else None
+    if file is None or file.state is not FileState.USABLE:
+        raise NotApplicable("no configuration names an htpasswd file that is here (--config)")
+    return htpasswd.read_htpasswd(Path(file.path), named_by="auth.htpasswd.path")
+
+
+@probe
+def read_pull_secrets(context: Context) -> KubernetesObjects:
+    """Reads Kubernetes manifests: pull secrets, and what pulls images with them."""
+    path = context.options.pull_secret
+    if path is None:
+        raise NotApplicable("no pull secret is given (--pull-secret)")
+    own = _manifests(path, context)
+    others = [_manifests(each, context) for each in context.options.beside]
+    return KubernetesObjects(
+        path=str(path),
+        flaws=tuple(own.flaws),
+        secrets=tuple(own.secrets),
+        pods=tuple(own.pods),
+        accounts=tuple(own.accounts),
+        beside=tuple(secret for each in others for secret in each.secrets),
+        other_secrets=tuple(name for each in (own, *others) for name in each.other_secrets),
+    )
+
+
+def _manifests(path: Path, context: Context) -> kubernetes.Manifests:
+    """What a file holds; each is read once a run, however many files are judged beside it."""
+    key = f"manifests {path}"
+    with context.lock:
+        kept = context.shared.get(key)
+        if not isinstance(kept, kubernetes.Manifests):
+            kept = kubernetes.read_manifests(path)
+            context.shared[key] = kept
+    for secret in kept.concealed:
+        context.conceal(secret)
+    return kept

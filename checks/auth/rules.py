@@ -15,13 +15,17 @@ from regdoctor.api import (
     Challenges,
     Connections,
     Credentials,
+    CredentialSettings,
     Draft,
     Each,
     Endpoint,
     FailureKind,
+    FlawKind,
     Handshakes,
     HelperCall,
     HelperOutcome,
+    HtpasswdFile,
+    KubernetesObjects,
     ManifestLook,
     ProducerKind,
     PullAuthorization,
@@ -38,7 +42,7 @@ from regdoctor.api import (
     rule,
 )
 
-from . import access, tokens, wording
+from . import access, htpasswd_files, pull_secrets, tokens, wording
 
 Registries = Annotated[Each[Endpoint], Role.REGISTRY]
 TokenAddresses = Annotated[Each[Addresses], Role.TOKEN_SERVER]
@@ -603,4 +607,59 @@ def upload_denied(
         certainty=Certainty.PROVEN if answer.status == 403 else Certainty.LIKELY,
         evidence=(answer.exchange,),
         endpoint=_first(registries),
+    )
+
+
+@rule("auth/htpasswd-malformed")
+def htpasswd_malformed(file: HtpasswdFile, settings: Settings) -> Iterator[Draft]:
+    """One line for which the registry gives the whole file up."""
+    yield from htpasswd_files.malformed(file)
+    if settings.lint is not None:
+        yield from htpasswd_files.unread(file)
+
+
+@rule("auth/htpasswd-hash-unsupported")
+def htpasswd_hash_unsupported(
+    file: HtpasswdFile, settings: Settings, credentials: Credentials | None
+) -> Iterator[Draft]:
+    """Users whose passwords the registry cannot compare."""
+    yield from htpasswd_files.unsupported(file, credentials, alone=settings.lint is not None)
+
+
+@rule("auth/htpasswd-generated")
+def htpasswd_generated(file: HtpasswdFile, credentials: Credentials | None) -> Iterator[Draft]:
+    """The file that the registry wrote for want of one."""
+    yield from htpasswd_files.generated(file, credentials)
+
+
+@rule("auth/pull-secret-invalid", "auth/credentials-misfiled")
+def pull_secrets_of_pods(objects: KubernetesObjects, settings: Settings) -> Iterator[Draft]:
+    """What the kubelet makes of pull secrets, and of the pods that name them."""
+    yield from pull_secrets.unread(objects)
+    yield from pull_secrets.unusable(objects)
+    yield from pull_secrets.misplaced(objects)
+    yield from pull_secrets.wrongly_named(objects)
+    if settings.lint is not None:
+        yield from pull_secrets.misfiled(objects)
+
+
+@rule("auth/pull-secret-invalid", "auth/credentials-misfiled")
+def pull_secret_for_target(objects: KubernetesObjects, target: Target) -> Iterator[Draft]:
+    """The pull secret that was given, against the image that is checked."""
+    yield from pull_secrets.for_target(objects, target)
+
+
+@rule("auth/credentials-malformed")
+def stored_entry_malformed(settings: CredentialSettings) -> Iterator[Draft]:
+    """Entries, in a file that is judged by itself, that no client can use as they stand."""
+    if not settings.malformed:
+        return
+    shown = [f"{flaw.place}, {flaw.key}: {flaw.message}" for flaw in settings.malformed[:5]]
+    used = all(flaw.kind is FlawKind.IGNORED for flaw in settings.malformed)
+    yield finding(
+        "auth/credentials-malformed",
+        f"{'; '.join(shown)}.",
+        certainty=Certainty.LIKELY if used else Certainty.PROVEN,
+        severity=Severity.WARNING if used else None,
+        evidence=tuple(flaw.place for flaw in settings.malformed[:20]),
     )

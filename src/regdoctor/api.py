@@ -74,7 +74,7 @@ from regdoctor.oci import token as tokens
 from regdoctor.oci import token_request as token_requests
 from regdoctor.oci.challenge import Challenge
 from regdoctor.oci.manifest import Descriptor
-from regdoctor.oci.reference import InvalidReference, Reference, Target
+from regdoctor.oci.reference import InvalidReference, Reference, Target, parse_reference
 from regdoctor.oci.scope import Scope
 from regdoctor.oci.token import TokenClaims
 from regdoctor.oci.upload import Location
@@ -139,6 +139,7 @@ __all__ = [
     "near",
     "ntp",
     "oci",
+    "parse_reference",
     "pause_sending",
     "platforms",
     "probe",

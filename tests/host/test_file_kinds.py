@@ -64,6 +64,7 @@ SAMPLES = {
     FileKind.POLICY: (
         '{"default": [{"type": "insecureAcceptAnything"}]}',
         '{"default": [], "transports": {"docker": {}}}',
+        '{"default": []}',
     ),
     FileKind.HTPASSWD: (
         "alice:$2y$05$abcdefghijklmnopqrstuuJ3h9bI9dYq3kN1S4h5O6P7Q8R9S0T1u\n",

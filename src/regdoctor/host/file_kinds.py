@@ -192,7 +192,7 @@ def _kind_of_json(text: str) -> FileKind | None:
     keys = frozenset(_JSON_KEY.findall(text))
     if {"apiVersion", "kind"} <= keys:
         return FileKind.KUBERNETES
-    if _POLICY_REQUIREMENT.search(text) or {"default", "transports"} <= keys:
+    if _POLICY_REQUIREMENT.search(text) or {"default", "transports"} <= keys or keys == {"default"}:
         return FileKind.POLICY
     if keys & _DOCKER_CONFIG_KEYS:
         return FileKind.DOCKER_CONFIG
