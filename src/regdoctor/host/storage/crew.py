@@ -114,7 +114,7 @@ class Helper:
     """Another process that does tasks, one at a time."""
 
     def __init__(self, pid: int, connection: socket.socket) -> None:
-        self._pid = pid
+        self.pid = pid
         self._connection = connection
         self._stream = connection.makefile("rwb")
 
@@ -129,9 +129,9 @@ class Helper:
     def end(self) -> None:
         """Ends the process."""
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+            os.waitpid(self.pid, 0)
         self.disown()
 
     def disown(self) -> None:

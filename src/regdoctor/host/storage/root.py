@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def find_tree(path: Path) -> Tree | None:
     lies inside of one repository, or of a folder of repositories, names these alone.
     """
     try:
-        real = Path(os.path.realpath(path))
+        real = _resolved(path)
         if not real.is_dir():
             return None
     except (OSError, ValueError):
@@ -65,6 +66,14 @@ def find_tree(path: Path) -> Tree | None:
         if parent.parts[-3:] == _SUFFIX and _is_tree(parent):
             return Tree(root=parent.parents[2], scope=_scope(real.relative_to(parent).parts))
     return None
+
+
+def _resolved(path: Path) -> Path:
+    """The path without symbolic links; one through ``/proc/<pid>/root`` stays in that process's tree."""
+    absolute = path.absolute()
+    if re.fullmatch(r"/proc/[^/]+/root", "/".join(absolute.parts[:4])[1:]):
+        return Path(os.path.normpath(absolute))
+    return Path(os.path.realpath(absolute))
 
 
 def _is_tree(folder: Path) -> bool:
