@@ -20,6 +20,7 @@ from regdoctor.facts.auth import (
     TokenSettings,
 )
 from regdoctor.facts.base import (
+    Cell,
     Discovery,
     Endpoint,
     EndpointFact,
@@ -31,6 +32,8 @@ from regdoctor.facts.base import (
     Moment,
     Role,
     Settings,
+    Table,
+    TableFact,
     fact_name,
 )
 from regdoctor.facts.client import (
@@ -253,6 +256,7 @@ __all__ = [
     "Builder",
     "BuildkitRegistry",
     "BuildkitSettings",
+    "Cell",
     "Challenges",
     "ChildLook",
     "ClientRejection",
@@ -412,6 +416,8 @@ __all__ = [
     "StorageCoverage",
     "SuspectedSecret",
     "Synchronisation",
+    "Table",
+    "TableFact",
     "Tags",
     "TimeDaemon",
     "TimeDaemons",

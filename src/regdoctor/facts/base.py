@@ -48,6 +48,32 @@ class FileFact(Fact, frozen=True, kw_only=True):
     """Which files it is read from."""
 
 
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in one field of a table."""
+
+    text: str
+    """A few words; empty where there is nothing."""
+    notes: tuple[str, ...] = ()
+    """What is too long for the field: paths, places, reasons."""
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts side by side, for people."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    """Each as long as ``columns``; the first field says what the row is about."""
+
+
+class TableFact(Fact, frozen=True, kw_only=True):
+    """A fact that reports for people show as a table; reports for programs have it among their facts."""
+
+    def table(self) -> Table | None:
+        """What was seen, in rows and columns; None where there is nothing to compare."""
+        raise NotImplementedError
+
+
 def fact_name(fact: type) -> str:
     """The name of a fact in reports and evidence: ``NameserverAnswers`` is ``nameserver-answers``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", fact.__name__).lower()

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from regdoctor.facts.base import TableFact
 from regdoctor.model import Certainty, Severity, Status, Verdict
 
 if TYPE_CHECKING:
+    from regdoctor.facts.base import Table
     from regdoctor.model import CheckResult, Exchange, Finding, Report, TargetReport
 
 ROLES: Final[Mapping[str, str]] = MappingProxyType(
@@ -77,6 +79,16 @@ class Diagnosis:
     def others(self) -> tuple[Cause, ...]:
         """The causes after the most likely one."""
         return self.causes[1:]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table whose notes stand below it, numbered from 1; fields name them as ``[1]``."""
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    """The first one holds the names of the columns."""
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -196,6 +208,30 @@ def place(evidence: str) -> Place | None:
     if match is None:
         return None
     return Place(match[1], int(match[2]), int(match[3]) if match[3] else None)
+
+
+def tables(target: TargetReport) -> list[Table]:
+    """What was seen about a target and is best shown in rows and columns."""
+    values = [
+        each
+        for value in target.facts.values()
+        for each in (value.values() if isinstance(value, dict) else (value,))
+    ]
+    found = (value.table() for value in values if isinstance(value, TableFact))
+    return [table for table in found if table is not None and table.rows]
+
+
+def grid(table: Table) -> Grid:
+    """A table with its notes numbered; the same note has the same number."""
+    numbers: dict[str, int] = {}
+    rows = [table.columns]
+    for row in table.rows:
+        fields = []
+        for cell in row:
+            marks = [f"[{numbers.setdefault(note, len(numbers) + 1)}]" for note in cell.notes]
+            fields.append(" ".join([cell.text or "–", *marks]))
+        rows.append(tuple(fields))
+    return Grid(title=table.title, rows=tuple(rows), notes=tuple(numbers))
 
 
 def exchange_summary(exchange: Exchange) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -104,6 +105,26 @@ class Page:
     def heading(self, text: str) -> Safe:
         """A section's heading."""
         return Safe("\n".join(self.styled(each, "heading") for each in self.wrapped(text, "", "  ")))
+
+    def columns(self, rows: Sequence[Sequence[str]], indent: int = 2, gap: int = 2) -> Safe:
+        """A table, its first row in the style of headings; fields that do not fit go on below."""
+        safe = [[line(field) for field in row] for row in rows]
+        widths = [max(map(len, fields)) for fields in zip(*safe, strict=True)]
+        room = max(len(widths), self.width - indent - gap * (len(widths) - 1))
+        while sum(widths) > room:
+            widths[widths.index(max(widths))] -= 1
+        found = []
+        for number, row in enumerate(safe):
+            fields = [
+                textwrap.wrap(field, width, break_on_hyphens=False) or [""]
+                for field, width in zip(row, widths, strict=True)
+            ]
+            for parts in zip_longest(*fields, fillvalue=""):
+                text = (" " * gap).join(f"{part:<{width}}" for part, width in zip(parts, widths, strict=True))
+                found.append(
+                    " " * indent + self.styled(Safe(text.rstrip()), "heading" if number == 0 else None)
+                )
+        return Safe("\n".join(found))
 
     def rule(self) -> Safe:
         """A line between targets."""
