@@ -101,6 +101,38 @@ def test_connections_are_kept(client: Client) -> None:
     assert len(connections) == 1
 
 
+def closing_kept_connections(asked: list[bytes]) -> Answer:
+    """A server that ends each connection at its second request, as one does that has just given up waiting."""
+
+    def answer(connection: socket.socket, _over: threading.Event) -> None:
+        asked.append(read_request(connection))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        if again := read_request(connection):
+            asked.append(again)
+
+    return answer
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_kept_connection_that_ends_meanwhile_is_replaced(client: Client, method: str) -> None:
+    asked: list[bytes] = []
+    with raw_server(closing_kept_connections(asked)) as port:
+        answers = [client.request(method, f"http://127.0.0.1:{port}/v2/") for _ in range(2)]
+
+    assert [answer.answer.status for answer in answers if isinstance(answer, Response)] == [200, 200]
+    assert len(asked) == 3
+
+
+def test_a_request_with_a_body_is_never_sent_twice(client: Client) -> None:
+    asked: list[bytes] = []
+    with raw_server(closing_kept_connections(asked)) as port:
+        get(client, port)
+        got = client.request("POST", f"http://127.0.0.1:{port}/v2/", content=b"x")
+
+    assert isinstance(got, Failure)
+    assert len(asked) == 2
+
+
 def test_a_redirect_is_an_answer(client: Client) -> None:
     reply = b"HTTP/1.1 307 Go\r\nLocation: https://blobs.test/x?sig=abcdef\r\nContent-Length: 0\r\n\r\n"
     with raw_server(saying(reply)) as port:

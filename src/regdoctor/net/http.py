@@ -43,6 +43,8 @@ EXCERPT_LIMIT = 4096
 FALLBACK_DELAY = 0.3
 """Seconds before the next address of a name is tried beside the first (Go's ``net.Dialer.FallbackDelay``)."""
 _HEADER_LIMIT = 100
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that are safe to send twice (RFC 9110 section 9.2.1)."""
 _HEADERS_WITH_URLS = frozenset({"www-authenticate", "location", "content-location", "link"})
 """Headers whose URLs later requests go to."""
 _PIECE = 64 * 1024
@@ -146,7 +148,10 @@ class Client:
         fresh: bool = False,
         announce: int | None = None,
     ) -> Response | Failure:
-        """Sends one request and reads the answer; nothing is retried and no redirect is followed.
+        """Sends one request and reads the answer; no redirect is followed.
+
+        Only a request without a body on a kept connection that the server was just closing is sent once more,
+        on a new one, as Go's clients do (``net/http`` ``persistConn.shouldRetryRequest``).
 
         An answer that comes while the body is still being sent ends the sending: proxies with a limit answer
         413 after the header, and close.
@@ -169,6 +174,7 @@ class Client:
                 f"no credentials over an unprotected connection to {urlsplit(url).netloc}"
             )
         bound = min(seconds, self._deadline.remaining()) if seconds is not None else self._deadline.step()
+        headers = tuple(headers)
         sent = self._headers(url, headers, authorization)
         if announce is not None:
             sent.append(("Content-Length", str(announce)))
@@ -195,16 +201,32 @@ class Client:
             ):
                 waited = time.monotonic() - started
                 peer = _peer(response)
-                body, complete, failure = _read(response, body_limit, on_chunk)
+                body, complete, broken = _read(response, body_limit, on_chunk)
         except _request_errors() as error:
-            return self._failed(key, error, timer)
+            failure = self._failed(key, error, timer)
+            if not (timer.lost_kept_connection(error) and content is None and method in _REPEATABLE):
+                return failure
+        else:
+            received = tuple(
+                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers
+            )[:_HEADER_LIMIT]
+            return self._answered(key, response.status, received, body, complete, waited, timer, peer, broken)
         finally:
             if fresh and "pool" in locals():
                 pool.close()
-        received = tuple(
-            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers
-        )[:_HEADER_LIMIT]
-        return self._answered(key, response.status, received, body, complete, waited, timer, peer, failure)
+        return self.request(
+            method,
+            url,
+            headers=headers,
+            authorization=authorization,
+            verify=verify,
+            address=address,
+            proxy=proxy,
+            body_limit=body_limit,
+            on_chunk=on_chunk,
+            seconds=max(0.001, started + bound - time.monotonic()),
+            fresh=True,
+        )
 
     def _headers(
         self, url: str, headers: Iterable[tuple[str, str]], authorization: Secret | None
@@ -452,11 +474,14 @@ class _PhaseTimer:
         self._started: dict[str, float] = {}
         self._milliseconds: dict[str, float] = {}
         self._last = ""
+        self._answered = False
 
     def __call__(self, event: str, _info: Mapping[str, Any]) -> None:
         name, _, moment = event.rpartition(".")
         if moment == "started":
             self._last = name
+        if event == "http11.receive_response_headers.complete":
+            self._answered = True
         phase = self._PHASES.get(name)
         if phase is None:
             return
@@ -472,6 +497,16 @@ class _PhaseTimer:
         if self._last in ("", "connection.connect_tcp"):
             return Step.CONNECT
         return Step.TLS if self._last == "connection.start_tls" else Step.EXCHANGE
+
+    def lost_kept_connection(self, error: BaseException) -> bool:
+        """Whether a connection from before was closed before the first byte of the answer."""
+        import httpcore
+
+        return (
+            isinstance(error, httpcore.NetworkError | httpcore.RemoteProtocolError)
+            and "tcp" not in self._started
+            and not self._answered
+        )
 
     def timings(self) -> Timings:
         """Milliseconds by phase."""
