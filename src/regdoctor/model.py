@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from regdoctor.facts.base import Table
+
 
 class Severity(StrEnum):
     """How bad a finding is for somebody who wants to push or pull."""
@@ -121,6 +123,8 @@ class TargetReport(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[CheckResult, ...]
     facts: dict[str, Any]
     exchanges: tuple[Exchange, ...]
+    tables: tuple[Table, ...] = ()
+    """What of the facts is shown in rows and columns, once the facts are plain values; no part of the JSON."""
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from regdoctor.model import Report
 from regdoctor.report import html, layout, markdown, text
 from regdoctor.report import json as json_report
 from regdoctor.report.options import RenderOptions
+from regdoctor.report.scrub import scrubbed
 from tests.report import examples
 
 CA = "/etc/docker/certs.d/reg.test:5000/ca.crt"
@@ -85,6 +86,16 @@ def test_facts_about_hosts_have_a_table_each() -> None:
 
 def test_a_fact_with_nothing_to_compare_has_no_table() -> None:
     assert layout.tables(report(routes=Routes(rows=0)).targets[0]) == []
+
+
+def test_tables_outlive_that_facts_become_plain_values_and_hold_no_secret() -> None:
+    found = scrubbed(
+        report(routes=Routes(mirror="hunter2.test")), lambda text: text.replace("hunter2", "***")
+    )
+
+    assert found.targets[0].facts["routes"] == {"mirror": "***.test", "rows": 2}
+    assert "***.test" in text.render(found, options()).decode()
+    assert b"tables" not in json_report.render(found, options())
 
 
 def test_programs_find_the_fact_itself() -> None:

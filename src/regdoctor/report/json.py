@@ -27,6 +27,7 @@ def render(report: Report, options: RenderOptions) -> bytes:
     del options
     document = plain(report)
     for target in document["targets"]:
+        del target["tables"]
         for exchange in target["exchanges"]:
             for headers in ("request_headers", "response_headers"):
                 exchange[headers] = _by_name(exchange[headers])

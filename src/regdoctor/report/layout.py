@@ -218,7 +218,7 @@ def tables(target: TargetReport) -> list[Table]:
         for each in (value.values() if isinstance(value, dict) else (value,))
     ]
     found = (value.table() for value in values if isinstance(value, TableFact))
-    return [table for table in found if table is not None and table.rows]
+    return [*target.tables, *(table for table in found if table is not None and table.rows)]
 
 
 def grid(table: Table) -> Grid:

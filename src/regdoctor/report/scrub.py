@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from regdoctor.report.encode import plain
+from regdoctor.report.layout import tables
 
 if TYPE_CHECKING:
+    from regdoctor.facts.base import Table
     from regdoctor.model import CheckResult, Exchange, Finding, Report, TargetReport
 
     Scrub = Callable[[str], str]
@@ -39,6 +41,7 @@ def _target(target: TargetReport, scrub: Scrub) -> TargetReport:
         checks=tuple(_check(check, scrub) for check in target.checks),
         facts=_value(plain(target.facts), scrub),
         exchanges=tuple(_exchange(exchange, scrub) for exchange in target.exchanges),
+        tables=tuple(_table(table, scrub) for table in tables(target)),
     )
 
 
@@ -52,6 +55,18 @@ def _finding(finding: Finding, scrub: Scrub) -> Finding:
         evidence=tuple(map(scrub, finding.evidence)),
         host=_optional(finding.host, scrub),
         suppressed=_optional(finding.suppressed, scrub),
+    )
+
+
+def _table(table: Table, scrub: Scrub) -> Table:
+    return replace(
+        table,
+        title=scrub(table.title),
+        columns=tuple(map(scrub, table.columns)),
+        rows=tuple(
+            tuple(replace(cell, text=scrub(cell.text), notes=tuple(map(scrub, cell.notes))) for cell in row)
+            for row in table.rows
+        ),
     )
 
 
