@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import Enum
-from statistics import median
 
 from regdoctor.api import (
     Certainty,
@@ -18,81 +15,17 @@ from regdoctor.api import (
     Moment,
     NtpReading,
     NtpReadings,
-    ProducerKind,
-    Role,
     ServedCertificate,
     Settings,
     SpareNtpReadings,
     Synchronisation,
     TimeDaemons,
+    clocks,
     finding,
     rule,
 )
 
 _LOOPBACK = ("127.", "::1")
-
-
-class _Opinion(Enum):
-    """What a reading says of this host's clock, its uncertainty taken into account."""
-
-    AGREES = "agrees"
-    DIFFERS = "differs"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True)
-class _Ntp:
-    """What the NTP servers say together. ``offset`` is the middle one of those that decide."""
-
-    opinion: _Opinion
-    offset: float = 0.0
-    deciding: tuple[NtpReading, ...] = ()
-
-
-def _opinion(offset: float, uncertainty: float, tolerance: float) -> _Opinion:
-    if abs(offset) - uncertainty > tolerance:
-        return _Opinion.DIFFERS
-    return _Opinion.AGREES if abs(offset) + uncertainty <= tolerance else _Opinion.UNDECIDED
-
-
-def _ntp(readings: Sequence[NtpReading], tolerance: float) -> _Ntp:
-    """The largest group of servers that agree with each other, where there is just one such group.
-
-    Servers that are wrong are wrong each in its own way. One that runs on this host has the same clock, so that
-    it proves nothing by agreeing.
-    """
-    groups: list[_Ntp] = []
-    for each in readings:
-        if not each.synchronised or each.offset is None or each.uncertainty is None:
-            continue
-        opinion = _opinion(each.offset, each.uncertainty, tolerance)
-        if opinion is _Opinion.UNDECIDED or (each.local and opinion is _Opinion.AGREES):
-            continue
-        for position, group in enumerate(groups):
-            if group.opinion is opinion and abs(each.offset - group.offset) <= tolerance:
-                groups[position] = replace(group, deciding=(*group.deciding, each))
-                break
-        else:
-            groups.append(_Ntp(opinion, each.offset, (each,)))
-    groups.sort(key=lambda group: len(group.deciding), reverse=True)
-    if not groups or (len(groups) > 1 and len(groups[0].deciding) == len(groups[1].deciding)):
-        return _Ntp(_Opinion.UNDECIDED)
-    offsets = [each.offset for each in groups[0].deciding if each.offset is not None]
-    return replace(groups[0], offset=median(offsets))
-
-
-def _own(dates: DateReadings | None) -> DateReading | None:
-    """The registry's own reading. A forward proxy that answers in its place has another clock."""
-    return next(
-        (
-            each
-            for each in (dates.readings if dates is not None else ())
-            if each.endpoint is not None
-            and each.endpoint.role is Role.REGISTRY
-            and each.producer.kind is not ProducerKind.FORWARD_PROXY
-        ),
-        None,
-    )
 
 
 def _others(dates: DateReadings, own: DateReading) -> tuple[DateReading, ...]:
@@ -151,13 +84,13 @@ def client_wrong_by_ntp(
     moment: Moment, settings: Settings, ntp: NtpReadings, dates: DateReadings | None
 ) -> Iterator[Draft]:
     """NTP says that this host's clock is wrong; the registry's Date adds to it or takes from it."""
-    said = _ntp(ntp.readings, settings.clock_tolerance)
-    if said.opinion is _Opinion.DIFFERS:
-        yield _client_wrong(moment, settings, said, _own(dates), "ntp-readings")
+    said = clocks.ntp_opinion(ntp.readings, settings.clock_tolerance)
+    if said.opinion is clocks.Opinion.DIFFERS:
+        yield _client_wrong(moment, settings, said, clocks.registrys_own(dates), "ntp-readings")
 
 
 def _client_wrong(
-    moment: Moment, settings: Settings, said: _Ntp, own: DateReading | None, evidence: str
+    moment: Moment, settings: Settings, said: clocks.NtpOpinion, own: DateReading | None, evidence: str
 ) -> Draft:
     """Says that NTP finds this host's clock wrong, and what the registry's Date adds to that."""
     seen = [f"{_now(moment)}: it is {_how(said.offset)}, by {_ntp_said(said.deciding)}."]
@@ -168,12 +101,12 @@ def _client_wrong(
         certainty = Certainty.PROVEN
         seen.append(f"So says {_date_said(own)}.")
     else:
-        beside = _opinion(own.offset, own.uncertainty, settings.clock_tolerance)
+        beside = clocks.opinion(own.offset, own.uncertainty, settings.clock_tolerance)
         shared = (own.address or "").startswith(_LOOPBACK)
         certainty = Certainty.LIKELY if several or shared else Certainty.POSSIBLE
         seen.append(
             f"But {_date_said(own)} "
-            + ("agrees with this host" if beside is _Opinion.AGREES else "says something else again")
+            + ("agrees with this host" if beside is clocks.Opinion.AGREES else "says something else again")
             + (
                 ": the registry runs on this host and has the same clock."
                 if shared
@@ -198,13 +131,16 @@ def clocks_differ(
     handshakes: Each[Handshakes],
 ) -> Iterator[Draft]:
     """Decides whose clock is wrong where the registry's Date is not this host's time."""
-    own = _own(dates)
-    if own is None or _opinion(own.offset, own.uncertainty, settings.clock_tolerance) is not _Opinion.DIFFERS:
+    own = clocks.registrys_own(dates)
+    if (
+        own is None
+        or clocks.opinion(own.offset, own.uncertainty, settings.clock_tolerance) is not clocks.Opinion.DIFFERS
+    ):
         return
     asked = ntp or spare
     evidence = "ntp-readings" if ntp is not None else "spare-ntp-readings"
-    said = _ntp(asked.readings if asked is not None else (), settings.clock_tolerance)
-    if said.opinion is _Opinion.DIFFERS:
+    said = clocks.ntp_opinion(asked.readings if asked is not None else (), settings.clock_tolerance)
+    if said.opinion is clocks.Opinion.DIFFERS:
         if ntp is None:
             yield _client_wrong(moment, settings, said, own, evidence)
         return
@@ -212,7 +148,7 @@ def clocks_differ(
         f"The clock of {own.host} is {_how(-own.offset)}: so says {_date_said(own)}, "
         f"while this host's clock said {moment.now:%H:%M:%S} UTC when the run began"
     )
-    if said.opinion is _Opinion.AGREES:
+    if said.opinion is clocks.Opinion.AGREES:
         yield finding(
             "clock/registry-skew",
             f"{registry_by} and agrees with {_ntp_said(said.deciding)}. {_registry_means(own)}",
@@ -261,7 +197,7 @@ def _vouching(readings: Sequence[NtpReading], tolerance: float) -> Iterator[str]
     for each in readings:
         if not each.local or not each.synchronised or each.offset is None or each.uncertainty is None:
             continue
-        if _opinion(each.offset, each.uncertainty, tolerance) is _Opinion.AGREES:
+        if clocks.opinion(each.offset, each.uncertainty, tolerance) is clocks.Opinion.AGREES:
             yield (
                 f"The NTP server {each.server}, which runs on this host, says that its clock is synchronised."
             )
@@ -279,7 +215,7 @@ def _clues(
     for each in _others(dates, own):
         if abs(each.offset - own.offset) <= each.uncertainty + own.uncertainty:
             against_host.append(f"So does {_date_said(each)}.")
-        elif _opinion(each.offset, each.uncertainty, settings.clock_tolerance) is _Opinion.AGREES:
+        elif clocks.opinion(each.offset, each.uncertainty, settings.clock_tolerance) is clocks.Opinion.AGREES:
             against_registry.append(f"This host agrees with {_date_said(each)}.")
     theirs = moment.now + timedelta(seconds=own.offset)
     for leaf in _leaves(own, handshakes):

@@ -28,6 +28,8 @@ from regdoctor.api import (
     RunningDaemons,
     ServedCertificate,
     Settings,
+    SpareNtpReadings,
+    clocks,
     finding,
     rule,
 )
@@ -180,46 +182,91 @@ def default_certificate(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[
             )
 
 
+_CLOCK = "clock/client-skew"
+
+
 @rule("tls/expired")
-def expired(endpoint: Endpoint, handshakes: Handshakes, moment: Moment) -> Iterator[Draft]:
+def expired(
+    endpoint: Endpoint,
+    handshakes: Handshakes,
+    moment: Moment,
+    settings: Settings,
+    dates: DateReadings | None,
+    ntp: NtpReadings | None,
+    spare: SpareNtpReadings | None,
+) -> Iterator[Draft]:
     """The leaf's end date has passed by this host's clock."""
+    right = clocks.correction(dates, ntp, spare, settings.clock_tolerance)
+    by_right_time = moment.now + timedelta(seconds=right.offset)
     for each in served(handshakes):
         leaf = each.leaf
-        if leaf.not_after < moment.now and not each.is_default:
-            yield finding(
-                "tls/expired",
-                f"The certificate that {endpoint.address} serves ({leaf.subject}) was valid from "
-                f"{words.date(leaf.not_before)} until {words.date(leaf.not_after)}. By this host's clock, "
-                f"{words.date(moment.now)}, it expired {words.span(moment.now - leaf.not_after)} ago. "
-                "docker says: "
-                f"x509: certificate has expired or is not yet valid.{each.where}",
-                evidence=EVIDENCE,
-            )
+        really = leaf.not_after < by_right_time
+        unseen = really and leaf.not_after >= moment.now
+        if each.is_default or not (leaf.not_after < moment.now or (unseen and right.by_ntp)):
+            continue
+        ended = (
+            f"By this host's clock, {words.date(moment.now)}, it is valid, but that clock is wrong: by NTP it "
+            f"expired {words.span(by_right_time - leaf.not_after)} ago, and every other client refuses it."
+            if unseen
+            else f"By this host's clock, {words.date(moment.now)}, it expired "
+            f"{words.span(moment.now - leaf.not_after)} ago.{_beside(right, really)} docker says: x509: "
+            "certificate has expired or is not yet valid."
+        )
+        yield finding(
+            "tls/expired",
+            f"The certificate that {endpoint.address} serves ({leaf.subject}) was valid from "
+            f"{words.date(leaf.not_before)} until {words.date(leaf.not_after)}. {ended}{each.where}",
+            evidence=EVIDENCE,
+            unexplained_by=(_CLOCK,) if really else (),
+        )
+
+
+def _beside(right: clocks.Correction, really: bool) -> str:
+    """What a wrong clock of this host changes about a certificate that is expired by it; else nothing."""
+    if not right.offset:
+        return ""
+    return (
+        " This host's clock is wrong besides; by the right time it has expired as well."
+        if really
+        else " By the right time it is still valid: this host's clock is wrong."
+    )
 
 
 @rule("tls/intermediate-expired")
-def intermediate_expired(endpoint: Endpoint, handshakes: Handshakes, moment: Moment) -> Iterator[Draft]:
+def intermediate_expired(
+    endpoint: Endpoint,
+    handshakes: Handshakes,
+    moment: Moment,
+    settings: Settings,
+    dates: DateReadings | None,
+    ntp: NtpReadings | None,
+    spare: SpareNtpReadings | None,
+) -> Iterator[Draft]:
     """A certificate above the leaf has expired, and no other path is there."""
+    right = clocks.correction(dates, ntp, spare, settings.clock_tolerance)
     for each in served(handshakes):
-        found = [
-            _dated(error.subject, certificate)
-            for error, certificate in each.path_errors(EXPIRED)
-            if error.depth
+        expired_above = [
+            (error.subject, certificate) for error, certificate in each.path_errors(EXPIRED) if error.depth
         ]
+        ends = [certificate.not_after for _, certificate in expired_above if certificate is not None]
+        found = [_dated(subject, certificate) for subject, certificate in expired_above]
         if not found and each.verification is not None and not each.verification.path:
             # Without any path: where every way up that is served has expired.
             above = [each.handshake.chain[position] for position in _signers_of_leaf(each)]
             if above and all(certificate.not_after < moment.now for certificate in above):
                 found = [_dated(certificate.subject, certificate) for certificate in above]
+                ends = [certificate.not_after for certificate in above]
         if found:
+            really = bool(ends) and min(ends) < moment.now + timedelta(seconds=right.offset)
             yield finding(
                 "tls/intermediate-expired",
                 f"In the chain of {endpoint.address}, above the server's own certificate, has expired by "
                 "this host's "
                 f"clock ({words.date(moment.now)}): {'; '.join(found)}. There is no other path to a trusted "
                 "root, so "
-                f"docker, podman and containerd refuse the chain.{each.where}",
+                f"docker, podman and containerd refuse the chain.{_beside(right, really)}{each.where}",
                 evidence=EVIDENCE,
+                unexplained_by=(_CLOCK,) if really else (),
             )
 
 
@@ -239,29 +286,49 @@ def not_yet_valid(
     settings: Settings,
     dates: DateReadings | None,
     ntp: NtpReadings | None,
+    spare: SpareNtpReadings | None,
 ) -> Iterator[Draft]:
-    """A start date lies in the future, though nothing shows this host's clock to be behind."""
-    behind = _seconds_behind(dates, ntp, settings.clock_tolerance)
+    """A start date lies in the future, by the right time as far as anybody told it."""
+    right = clocks.correction(dates, ntp, spare, settings.clock_tolerance)
     for each in served(handshakes):
         start = _latest_start(each, moment.now)
-        if start is None or each.is_default or moment.now + timedelta(seconds=behind) >= start:
+        if start is None or each.is_default or moment.now + timedelta(seconds=right.offset) >= start:
             continue
-        confirmed = _confirmed_by_ntp(ntp, settings.clock_tolerance)
-        clock = (
-            "NTP confirms this host's clock."
-            if confirmed
-            else "Nothing that was asked says that this host's clock is behind; --ntp-server SERVER would decide."
-        )
         yield finding(
             "tls/not-yet-valid",
             f"The certificate chain that {endpoint.address} serves becomes valid only at "
             f"{words.date(start)}, in "
-            f"{words.span(start - moment.now)} by this host's clock ({words.date(moment.now)}). {clock} "
-            "docker "
+            f"{words.span(start - moment.now)} by this host's clock ({words.date(moment.now)}). "
+            f"{_about_clocks(endpoint, right, dates, start, moment)} docker "
             f"says: x509: certificate has expired or is not yet valid.{each.where}",
-            certainty=Certainty.PROVEN if confirmed else Certainty.LIKELY,
+            certainty=Certainty.PROVEN if right.by_ntp else Certainty.LIKELY,
             evidence=EVIDENCE,
+            unexplained_by=(_CLOCK,),
         )
+
+
+def _about_clocks(
+    endpoint: Endpoint,
+    right: clocks.Correction,
+    dates: DateReadings | None,
+    start: datetime,
+    moment: Moment,
+) -> str:
+    """What is known of the clocks, for a certificate that is not valid yet by the right time."""
+    own = next(
+        (each for each in (dates.readings if dates is not None else ()) if each.endpoint == endpoint), None
+    )
+    seen = ""
+    if own is not None and moment.now + timedelta(seconds=own.offset) >= start:
+        seen = (
+            f" By the clock of {own.host} ({words.date(own.date)}) it is valid: perhaps it was made there, "
+            "by a clock that is ahead."
+        )
+    if right.offset:
+        return f"This host's clock is wrong besides; by the right time it is not valid yet either.{seen}"
+    if right.by_ntp:
+        return f"NTP confirms this host's clock.{seen}"
+    return f"Nothing that was asked says that this host's clock is behind; --ntp-server SERVER would decide.{seen}"
 
 
 def _latest_start(each: Served, now: datetime) -> datetime | None:
@@ -270,29 +337,6 @@ def _latest_start(each: Served, now: datetime) -> datetime | None:
     starts += [found.not_before for _, found in each.path_errors(NOT_YET_VALID) if found is not None]
     latest = max(starts)
     return latest if latest > now else None
-
-
-def _offsets(dates: DateReadings | None, ntp: NtpReadings | None) -> tuple[list[float], list[float]]:
-    """Seconds by which this host is behind each HTTP host, and each NTP server that knows the time."""
-    http = [reading.offset for reading in dates.readings] if dates is not None else []
-    times = [
-        reading.offset
-        for reading in (ntp.readings if ntp is not None else ())
-        if reading.offset is not None and reading.synchronised and not reading.local
-    ]
-    return http, times
-
-
-def _seconds_behind(dates: DateReadings | None, ntp: NtpReadings | None, tolerance: float) -> float:
-    """By how much this host's clock is behind, 0 where it is within the tolerance; NTP goes before headers."""
-    http, times = _offsets(dates, ntp)
-    readings = sorted(times or http)
-    behind = readings[len(readings) // 2] if readings else 0.0
-    return behind if behind > tolerance else 0.0
-
-
-def _confirmed_by_ntp(ntp: NtpReadings | None, tolerance: float) -> bool:
-    return any(abs(offset) <= tolerance for offset in _offsets(None, ntp)[1])
 
 
 @rule("tls/expires-soon")

@@ -12,7 +12,7 @@ A probe looks at the world and returns a fact; a rule is a pure generator from f
 The network modules come in whole (``tls.handshake(…)``); each imports its heavy library where it uses it.
 """
 
-from regdoctor import certificates, facts, oci
+from regdoctor import certificates, clocks, facts, oci
 from regdoctor.context import Context, Deadline, DeadlineExceeded
 from regdoctor.facts import *  # noqa: F403 - the vocabulary of facts is part of this interface
 from regdoctor.facts import __all__ as _facts
@@ -111,6 +111,7 @@ __all__ = [
     "buildkit",
     "certificates",
     "challenges",
+    "clocks",
     "config_file",
     "config_secrets",
     "configured_files",

@@ -122,6 +122,7 @@ class Draft(msgspec.Struct, frozen=True):
     evidence: tuple[str, ...] = ()
     endpoint: Endpoint | None = None
     values: Mapping[str, str] = msgspec.field(default_factory=dict)
+    unexplained_by: tuple[str, ...] = ()
 
 
 def finding(
@@ -134,6 +135,7 @@ def finding(
     reproduce: str | None = None,
     evidence: tuple[str, ...] = (),
     endpoint: Endpoint | None = None,
+    unexplained_by: tuple[str, ...] = (),
     **values: str,
 ) -> Draft:
     """What a rule yields.
@@ -146,6 +148,7 @@ def finding(
     :param reproduce: replaces the catalogue's command.
     :param evidence: exchange ids, ``file:line`` places or fact names.
     :param endpoint: the host that it is about, where the rule is not judged per host anyway.
+    :param unexplained_by: codes that by the catalogue explain this one and, by the facts, do not explain it here.
     :param values: further placeholders for the catalogue's ``fix`` and ``reproduce``.
     """
     return Draft(
@@ -158,6 +161,7 @@ def finding(
         evidence=evidence,
         endpoint=endpoint,
         values=values,
+        unexplained_by=unexplained_by,
     )
 
 

@@ -54,6 +54,15 @@ def test_only_what_nothing_explains_is_a_root_cause() -> None:
     assert [each.code for each in root_causes(findings)] == ["config/syntax"]
 
 
+def test_a_rule_may_say_that_a_usual_cause_is_none_this_time() -> None:
+    findings = diagnose(
+        finding("http/late", "late", endpoint=REGISTRY, unexplained_by=("tcp/refused",)),
+        finding("tcp/refused", "closed", endpoint=REGISTRY),
+    )
+
+    assert {each.code for each in root_causes(findings)} == {"http/late", "tcp/refused"}
+
+
 def test_a_fault_of_another_host_explains_nothing() -> None:
     findings = diagnose(
         finding("http/late", "late", endpoint=REGISTRY),

@@ -28,6 +28,7 @@ from tests.support.regdoctor_cli import (
     assert_single_root_cause,
     describe_findings,
     findings,
+    root_codes,
     run_regdoctor,
 )
 from tests.support.registry import Registry
@@ -150,7 +151,53 @@ class TestThisHost:
         assert "same clock" in cause["detail"]
 
 
+    def test_is_ahead_and_the_certificate_has_really_expired_as_well(self, elsewhere: Elsewhere) -> None:
+        authority = root_authority(not_before=ago(20 * YEAR))
+        proxy = elsewhere.registry(
+            date=-10 * YEAR, authority=authority, not_before=ago(12 * YEAR), not_after=ago(10.5 * YEAR)
+        )
+        ntp = elsewhere.ntp(-10 * YEAR)
+        result = elsewhere.check(proxy, "--cacert", authority_file(elsewhere), "--ntp-server", ntp.address)
+        assert sorted(root_codes(result.report)) == ["clock/client-skew", "tls/expired"]
+
+    def test_is_behind_and_the_certificate_starts_later_still(self, elsewhere: Elsewhere) -> None:
+        proxy = elsewhere.registry(
+            date=2 * HOUR, authority=root_authority(), not_before=ago(-5 * HOUR), not_after=ago(-YEAR)
+        )
+        ntp = elsewhere.ntp(2 * HOUR)
+        result = elsewhere.check(proxy, "--cacert", authority_file(elsewhere), "--ntp-server", ntp.address)
+        assert sorted(root_codes(result.report)) == ["clock/client-skew", "tls/not-yet-valid"]
+
+    def test_is_behind_by_less_than_the_caller_allows(self, elsewhere: Elsewhere) -> None:
+        proxy = elsewhere.registry(date=300)
+        ntp = elsewhere.ntp(300)
+        arguments = ("--plain-http", "--ntp-server", ntp.address)
+        assert_single_root_cause(elsewhere.check(proxy, *arguments), "clock/client-skew")
+        assert_healthy(elsewhere.check(proxy, *arguments, "--clock-tolerance", "400"))
+
+    def test_is_behind_by_more_than_the_caller_allows(self, elsewhere: Elsewhere) -> None:
+        proxy = elsewhere.registry(date=20)
+        ntp = elsewhere.ntp(20)
+        arguments = ("--plain-http", "--ntp-server", ntp.address)
+        assert_healthy(elsewhere.check(proxy, *arguments))
+        result = elsewhere.check(proxy, *arguments, "--clock-tolerance", "10")
+        assert_single_root_cause(result, "clock/client-skew")
+
+
 class TestTheRegistrysHost:
+    def test_is_ahead_and_its_new_certificate_starts_by_its_own_clock(self, elsewhere: Elsewhere) -> None:
+        """The time server of a file that nobody uses is asked, and says that this host is right."""
+        proxy = elsewhere.registry(
+            date=2 * HOUR, authority=root_authority(), not_before=ago(-HOUR), not_after=ago(-YEAR)
+        )
+        ntp = elsewhere.ntp(0)
+        result = elsewhere.check(
+            proxy,
+            *("--cacert", authority_file(elsewhere)),
+            files={"/etc/chrony/chrony.conf": f"server {SERVER} port {ntp.port} iburst\n"},
+        )
+        assert sorted(root_codes(result.report)) == ["clock/registry-skew", "tls/not-yet-valid"]
+
     def test_is_wrong_where_this_host_agrees_with_ntp(self, elsewhere: Elsewhere) -> None:
         proxy = elsewhere.registry(date=-HOUR)
         ntp = elsewhere.ntp(0)

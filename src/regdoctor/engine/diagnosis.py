@@ -1,7 +1,8 @@
 """From judgements to findings: texts and identities, symptoms folded under their causes, and the verdict.
 
 Nothing is invented here. A finding is a symptom only where the catalogue says that the other's code
-explains it (``explained_by``) and both are about the same host, or one of them about none.
+explains it (``explained_by``), both are about the same host, or one of them about none, and the rule did not
+say that it is otherwise this time (``unexplained_by``).
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _with_cause(
 ) -> Finding:
     from msgspec.structs import replace
 
-    causes = catalogue[finding.code].explained_by
+    causes = set(catalogue[finding.code].explained_by).difference(draft.unexplained_by)
     for other, other_draft in others:
         if (
             other.code in causes

@@ -32,6 +32,7 @@ from regdoctor.api import (
     RunningDaemon,
     RunningDaemons,
     Settings,
+    SpareNtpReadings,
 )
 from regdoctor.checks.tls import rules
 from tests.checks.tls.examples import (
@@ -85,16 +86,18 @@ def judge(
     ping: Ping | None = None,
     dates: DateReadings | None = None,
     ntp: NtpReadings | None = None,
+    spare: SpareNtpReadings | None = None,
     settings: Settings = SETTINGS,
 ) -> list[Draft]:
     """Every finding that any rule about handshakes yields."""
+    clocks = (MOMENT, settings, dates, ntp, spare)
     return [
         *rules.plain_http_server(endpoint, seen),
         *rules.untrusted(endpoint, seen, issuers),
         *rules.default_certificate(endpoint, seen),
-        *rules.expired(endpoint, seen, MOMENT),
-        *rules.intermediate_expired(endpoint, seen, MOMENT),
-        *rules.not_yet_valid(endpoint, seen, MOMENT, settings, dates, ntp),
+        *rules.expired(endpoint, seen, *clocks),
+        *rules.intermediate_expired(endpoint, seen, *clocks),
+        *rules.not_yet_valid(endpoint, seen, *clocks),
         *rules.expires_soon(endpoint, seen, MOMENT, settings),
         *rules.wrong_name(endpoint, seen),
         *rules.wrong_key_usage(endpoint, seen),
@@ -481,9 +484,10 @@ NOT_YET = handshake(
 )
 
 
-def date_reading(offset: timedelta) -> DateReadings:
+def date_reading(offset: timedelta, endpoint: Endpoint = ENDPOINT) -> DateReadings:
     reading = DateReading(
-        host="reg.test:5000",
+        host=endpoint.address,
+        endpoint=endpoint,
         exchange="x1",
         producer=Producer(kind=ProducerKind.REGISTRY),
         date=NOW + offset,
@@ -515,6 +519,65 @@ def test_ntp_proves_that_the_certificate_is_early() -> None:
 def test_a_clock_that_is_behind_is_not_blamed_on_the_certificate() -> None:
     assert codes(NOT_YET, dates=date_reading(3 * DAY)) == []
     assert codes(NOT_YET, ntp=ntp_reading(3 * DAY)) == []
+    assert codes(NOT_YET, spare=SpareNtpReadings(readings=ntp_reading(3 * DAY).readings)) == []
+
+
+def test_a_time_server_that_nobody_uses_proves_as_much() -> None:
+    spare = SpareNtpReadings(readings=ntp_reading(timedelta(seconds=1)).readings)
+
+    draft = only(NOT_YET, dates=date_reading(3 * DAY), spare=spare)
+
+    assert (draft.code, draft.certainty) == ("tls/not-yet-valid", Certainty.PROVEN)
+    assert "By the clock of reg.test:5000" in draft.detail
+
+
+def test_the_clock_of_another_host_on_the_way_does_not_move_the_judgement() -> None:
+    token_server = replace(ENDPOINT, role=Role.TOKEN_SERVER, host="auth.test")
+
+    draft = only(NOT_YET, dates=date_reading(3 * DAY, token_server))
+
+    assert draft.code == "tls/not-yet-valid"
+
+
+def test_a_clock_that_is_behind_does_not_excuse_a_later_start() -> None:
+    draft = only(NOT_YET, ntp=ntp_reading(DAY))
+
+    assert draft.unexplained_by == ("clock/client-skew",)
+    assert "clock is wrong besides" in draft.detail
+
+
+OVER = certificate(not_before=NOW - 9 * DAY, not_after=NOW - 2 * DAY)
+EXPIRED = handshake(
+    OVER, intermediate(), verifications=(refused("cert-has-expired", path=(OVER, intermediate(), root())),)
+)
+
+
+@pytest.mark.parametrize(
+    ("offset", "excused"),
+    [(-3 * DAY, True), (-DAY, False), (3 * DAY, False), (timedelta(0), False)],
+    ids=["ahead by more", "ahead by less", "behind", "right"],
+)
+@pytest.mark.parametrize("source", ["dates", "ntp", "spare"])
+def test_an_end_is_blamed_on_the_clock_only_where_the_right_time_is_before_it(
+    offset: timedelta, excused: bool, source: str
+) -> None:
+    readings = {
+        "dates": date_reading(offset),
+        "ntp": ntp_reading(offset),
+        "spare": SpareNtpReadings(readings=ntp_reading(offset).readings),
+    }
+
+    draft = only(EXPIRED, **{source: readings[source]})
+
+    assert draft.code == "tls/expired"
+    assert draft.unexplained_by == (() if excused else ("clock/client-skew",))
+
+
+def test_an_end_that_a_clock_behind_does_not_see_is_told_where_ntp_knows() -> None:
+    ends = handshake(certificate(not_after=NOW + 30 * DAY))
+
+    assert codes(ends, dates=date_reading(60 * DAY)) == []
+    assert codes(ends, ntp=ntp_reading(60 * DAY)) == ["tls/expired"]
 
 
 def test_a_leaf_that_ends_within_the_window_is_warned_about() -> None:
