@@ -95,8 +95,24 @@ def _time(
     return Reason(
         code="auth/token-time-skew",
         detail=f"{seen} By the registry's clock it is {registry:%Y-%m-%d %H:%M:%S} UTC, and for the token "
-        f"{what}; the registry lets a minute pass. Beside this host's clock {' and '.join(clocks)}.",
+        f"{what}; the registry lets a minute pass. Beside this host's clock {' and '.join(clocks)}."
+        f"{_whose(refusal.answer, claims)}",
     )
+
+
+def _whose(registry: Answer, claims: TokenClaims) -> str:
+    """Which of the two clocks is wrong, where this host's clock agrees with just one of them."""
+    issued = claims.issued_at or claims.not_before
+    ahead = wording.clock_difference(registry)
+    sent = registry.sent_at
+    if issued is None or ahead is None:
+        return ""
+    registry_agrees = abs(ahead) < LEEWAY
+    token_agrees = abs((issued - sent).total_seconds()) < LEEWAY
+    if registry_agrees == token_agrees:
+        return ""
+    wrong = "token server's" if registry_agrees else "registry's"
+    return f" If this host's clock is right, it is the {wrong} that is wrong."
 
 
 def _against_ours(answer: Answer) -> str:

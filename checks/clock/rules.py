@@ -56,12 +56,20 @@ def _how(offset: float) -> str:
 
 
 def _ntp_said(readings: Sequence[NtpReading]) -> str:
-    servers = ", ".join(
-        f"{each.server} ({each.offset:+.1f} s ± {each.uncertainty:.1f} s, stratum {each.stratum})"
+    said = [
+        f"{_who(each)} ({each.offset:+.1f} s ± {each.uncertainty:.1f} s, stratum {each.stratum})"
         for each in readings
         if each.offset is not None and each.uncertainty is not None
-    )
-    return f"NTP server{'s' if len(readings) > 1 else ''} {servers}"
+    ]
+    if all(each.daemon is None for each in readings):
+        return f"NTP server{'s' if len(readings) > 1 else ''} {', '.join(said)}"
+    return f"NTP: {', '.join(said)}"
+
+
+def _who(reading: NtpReading) -> str:
+    if reading.daemon is None:
+        return reading.server
+    return f"{reading.daemon}, which keeps this clock, says so itself after asking {reading.server}"
 
 
 def _date_said(reading: DateReading) -> str:
@@ -81,12 +89,25 @@ _MEANS = "Clients judge certificates and tokens by this clock, so good ones look
 
 @rule("clock/client-skew")
 def client_wrong_by_ntp(
-    moment: Moment, settings: Settings, ntp: NtpReadings, dates: DateReadings | None
+    moment: Moment,
+    settings: Settings,
+    ntp: NtpReadings | None,
+    spare: SpareNtpReadings | None,
+    daemons: TimeDaemons | None,
+    dates: DateReadings | None,
 ) -> Iterator[Draft]:
     """NTP says that this host's clock is wrong; the registry's Date adds to it or takes from it."""
-    said = clocks.ntp_opinion(ntp.readings, settings.clock_tolerance)
+    tolerance = settings.clock_tolerance
+    said = clocks.ntp_opinion(clocks.ntp_readings(ntp, spare, daemons, tolerance), tolerance)
     if said.opinion is clocks.Opinion.DIFFERS:
-        yield _client_wrong(moment, settings, said, clocks.registrys_own(dates), "ntp-readings")
+        yield _client_wrong(moment, settings, said, clocks.registrys_own(dates), _evidence(said, ntp))
+
+
+def _evidence(said: clocks.NtpOpinion, ntp: NtpReadings | None) -> str:
+    """The fact that holds what NTP said."""
+    if any(each.daemon is not None for each in said.deciding):
+        return "time-daemons"
+    return "ntp-readings" if ntp is not None else "spare-ntp-readings"
 
 
 def _client_wrong(
@@ -128,6 +149,7 @@ def clocks_differ(
     dates: DateReadings,
     ntp: NtpReadings | None,
     spare: SpareNtpReadings | None,
+    daemons: TimeDaemons | None,
     handshakes: Each[Handshakes],
 ) -> Iterator[Draft]:
     """Decides whose clock is wrong where the registry's Date is not this host's time."""
@@ -137,12 +159,9 @@ def clocks_differ(
         or clocks.opinion(own.offset, own.uncertainty, settings.clock_tolerance) is not clocks.Opinion.DIFFERS
     ):
         return
-    asked = ntp or spare
-    evidence = "ntp-readings" if ntp is not None else "spare-ntp-readings"
-    said = clocks.ntp_opinion(asked.readings if asked is not None else (), settings.clock_tolerance)
+    readings = clocks.ntp_readings(ntp, spare, daemons, settings.clock_tolerance)
+    said = clocks.ntp_opinion(readings, settings.clock_tolerance)
     if said.opinion is clocks.Opinion.DIFFERS:
-        if ntp is None:
-            yield _client_wrong(moment, settings, said, own, evidence)
         return
     registry_by = (
         f"The clock of {own.host} is {_how(-own.offset)}: so says {_date_said(own)}, "
@@ -152,12 +171,12 @@ def clocks_differ(
         yield finding(
             "clock/registry-skew",
             f"{registry_by} and agrees with {_ntp_said(said.deciding)}. {_registry_means(own)}",
-            evidence=(own.exchange, evidence),
+            evidence=(own.exchange, _evidence(said, ntp)),
             endpoint=own.endpoint,
         )
         return
     against_host, against_registry = _clues(dates, own, settings, moment, handshakes)
-    against_registry += _vouching(asked.readings if asked is not None else (), settings.clock_tolerance)
+    against_registry += _vouching(readings, daemons, settings.clock_tolerance)
     if against_registry and not against_host:
         yield finding(
             "clock/registry-skew",
@@ -192,15 +211,21 @@ def _decides(own: DateReading) -> str:
     )
 
 
-def _vouching(readings: Sequence[NtpReading], tolerance: float) -> Iterator[str]:
-    """What NTP servers on this host say: they have its clock, and say that it is synchronised."""
+def _vouching(readings: Sequence[NtpReading], daemons: TimeDaemons | None, tolerance: float) -> Iterator[str]:
+    """Who on this host says that its clock is synchronised: NTP servers with the same clock, and time daemons."""
     for each in readings:
         if not each.local or not each.synchronised or each.offset is None or each.uncertainty is None:
             continue
-        if clocks.opinion(each.offset, each.uncertainty, tolerance) is clocks.Opinion.AGREES:
+        if (
+            each.daemon is None
+            and clocks.opinion(each.offset, each.uncertainty, tolerance) is clocks.Opinion.AGREES
+        ):
             yield (
                 f"The NTP server {each.server}, which runs on this host, says that its clock is synchronised."
             )
+    for daemon in daemons.daemons if daemons is not None else ():
+        if daemon.synchronisation is Synchronisation.SYNCHRONISED:
+            yield f"{daemon.name} says that this host's clock is synchronised ({daemon.command}: {daemon.detail})."
 
 
 def _clues(

@@ -29,6 +29,7 @@ from regdoctor.api import (
     ServedCertificate,
     Settings,
     SpareNtpReadings,
+    TimeDaemons,
     clocks,
     finding,
     rule,
@@ -194,9 +195,10 @@ def expired(
     dates: DateReadings | None,
     ntp: NtpReadings | None,
     spare: SpareNtpReadings | None,
+    daemons: TimeDaemons | None,
 ) -> Iterator[Draft]:
     """The leaf's end date has passed by this host's clock."""
-    right = clocks.correction(dates, ntp, spare, settings.clock_tolerance)
+    right = clocks.correction(dates, ntp, spare, daemons, settings.clock_tolerance)
     by_right_time = moment.now + timedelta(seconds=right.offset)
     for each in served(handshakes):
         leaf = each.leaf
@@ -241,9 +243,10 @@ def intermediate_expired(
     dates: DateReadings | None,
     ntp: NtpReadings | None,
     spare: SpareNtpReadings | None,
+    daemons: TimeDaemons | None,
 ) -> Iterator[Draft]:
     """A certificate above the leaf has expired, and no other path is there."""
-    right = clocks.correction(dates, ntp, spare, settings.clock_tolerance)
+    right = clocks.correction(dates, ntp, spare, daemons, settings.clock_tolerance)
     for each in served(handshakes):
         expired_above = [
             (error.subject, certificate) for error, certificate in each.path_errors(EXPIRED) if error.depth
@@ -287,9 +290,10 @@ def not_yet_valid(
     dates: DateReadings | None,
     ntp: NtpReadings | None,
     spare: SpareNtpReadings | None,
+    daemons: TimeDaemons | None,
 ) -> Iterator[Draft]:
     """A start date lies in the future, by the right time as far as anybody told it."""
-    right = clocks.correction(dates, ntp, spare, settings.clock_tolerance)
+    right = clocks.correction(dates, ntp, spare, daemons, settings.clock_tolerance)
     for each in served(handshakes):
         start = _latest_start(each, moment.now)
         if start is None or each.is_default or moment.now + timedelta(seconds=right.offset) >= start:

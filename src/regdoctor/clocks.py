@@ -17,6 +17,7 @@ from regdoctor.facts.clock import (
     NtpReading,
     NtpReadings,
     SpareNtpReadings,
+    TimeDaemons,
 )
 from regdoctor.facts.http import ProducerKind
 
@@ -83,6 +84,17 @@ def ntp_opinion(readings: Sequence[NtpReading], tolerance: float) -> NtpOpinion:
     return replace(groups[0], offset=median(offsets))
 
 
+def ntp_readings(
+    ntp: NtpReadings | None, spare: SpareNtpReadings | None, daemons: TimeDaemons | None, tolerance: float
+) -> tuple[NtpReading, ...]:
+    """What is known of NTP time: from the servers that were asked; where they do not decide, from daemons too."""
+    asked = ntp or spare
+    direct = asked.readings if asked is not None else ()
+    if daemons is None or ntp_opinion(direct, tolerance).opinion is not Opinion.UNDECIDED:
+        return direct
+    return (*direct, *(each.tracking for each in daemons.daemons if each.tracking is not None))
+
+
 def registrys_own(dates: DateReadings | None) -> DateReading | None:
     """The registry's own reading. A forward proxy that answers in its place has another clock."""
     return next(
@@ -101,14 +113,14 @@ def correction(
     dates: DateReadings | None,
     ntp: NtpReadings | None,
     spare: SpareNtpReadings | None,
+    daemons: TimeDaemons | None,
     tolerance: float,
 ) -> Correction:
-    """The right time by what was asked: NTP servers first, then the registry's ``Date``.
+    """The right time by what was asked: NTP first, then the registry's ``Date``.
 
     :param tolerance: seconds; within it this host's clock is right.
     """
-    asked = ntp or spare
-    said = ntp_opinion(asked.readings if asked is not None else (), tolerance)
+    said = ntp_opinion(ntp_readings(ntp, spare, daemons, tolerance), tolerance)
     if said.opinion is not Opinion.UNDECIDED:
         return Correction(said.offset if said.opinion is Opinion.DIFFERS else 0.0, by_ntp=True)
     own = registrys_own(dates)

@@ -554,6 +554,7 @@ def test_a_token_server_whose_clock_is_wrong(
         check(f"{registry.address}/team/app:1.0", ca, login=ALICE), "auth/token-time-skew"
     )
     assert ("ahead" if offset > 0 else "behind") in found["detail"]
+    assert "it is the token server's that is wrong" in found["detail"]
 
 
 def test_a_clock_within_the_leeway_is_no_matter(

@@ -7,7 +7,7 @@ is moved: time servers, Date headers and certificates live in another time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import NAME, TokenRegistry
 from tests.support import ports, programs
 from tests.support.certificates import Authority, root_authority
-from tests.support.netns import LinkedHosts
+from tests.support.netns import LinkedHosts, run_privately
 from tests.support.ntp import Chronyd, NtpBehaviour, NtpServer
 from tests.support.processes import Daemon
 from tests.support.regdoctor_cli import (
@@ -71,7 +71,7 @@ class Elsewhere:
         return self.servers.enter_context(server)
 
     def check(
-        self, proxy: SkewedProxy, *arguments: str | Path, files: Mapping[str, str] | None = None
+        self, proxy: SkewedProxy, *arguments: str | Path, files: Mapping[str, str | Path] | None = None
     ) -> CliResult:
         """Run regdoctor on the client, which names no time server of its own but those in ``files``."""
         return run_regdoctor(
@@ -149,7 +149,6 @@ class TestThisHost:
             result = run_regdoctor("check", registry.url, "--ntp-server", ntp.address)
         cause = assert_single_root_cause(result, "clock/client-skew")
         assert "same clock" in cause["detail"]
-
 
     def test_is_ahead_and_the_certificate_has_really_expired_as_well(self, elsewhere: Elsewhere) -> None:
         authority = root_authority(not_before=ago(20 * YEAR))
@@ -247,28 +246,73 @@ class TestTimeServers:
         assert ntp.queries == 0
 
 
+@contextmanager
+def chronyd_of_this_host(
+    folder: Path, settings: str, *, synchronised: bool
+) -> Iterator[Mapping[str, str | Path]]:
+    """Run the real chronyd, which leaves the clock alone, and give the files by which regdoctor finds it.
+
+    Only it and regdoctor see its socket.
+    """
+    sockets = folder / "run"
+    sockets.mkdir(mode=0o700)
+    config = folder / "chrony.conf"
+    config.write_text(
+        f"{settings}port 0\ncmdport 0\nbindcmdaddress /run/chrony/chronyd.sock\npidfile /run/chrony/pid\n"
+    )
+    files: dict[str, str | Path] = {"/run/chrony": sockets}
+
+    def ready() -> bool:
+        if not synchronised or not (sockets / "chronyd.sock").exists():
+            return (sockets / "chronyd.sock").exists()
+        tracking = run_privately([programs.path("chronyc"), "-c", "tracking"], files=files)
+        return tracking.stdout.strip().endswith("Normal")
+
+    command: list[str | Path] = [programs.path("chronyd"), "-d", "-x", "-u", "root", "-f", config]
+    with Daemon(command, log=folder / "chronyd.log", ready=ready, files=files):
+        yield files
+
+
+@pytest.mark.needs("chronyd", "chronyc")
 class TestTimeDaemons:
-    @pytest.mark.needs("chronyd")
     def test_that_found_no_source_are_a_warning(self, registry: Registry, tmp_path: Path) -> None:
-        """The real chronyd, whose socket and files only it and regdoctor see."""
-        sockets = tmp_path / "run"
-        sockets.mkdir(mode=0o700)
-        config = tmp_path / "chrony.conf"
-        config.write_text(
-            "port 0\ncmdport 0\nbindcmdaddress /run/chrony/chronyd.sock\npidfile /run/chrony/pid\n"
-        )
-        command: list[str | Path] = [programs.path("chronyd"), "-d", "-x", "-u", "root", "-f", config]
-        files: dict[str, str | Path] = {"/run/chrony": sockets}
-        daemon = Daemon(
-            command,
-            log=tmp_path / "chronyd.log",
-            ready=(sockets / "chronyd.sock").exists,
-            files=files,
-        )
-        with daemon:
+        with chronyd_of_this_host(tmp_path, "", synchronised=False) as files:
             result = run_regdoctor("check", registry.url, files=files)
         warning = assert_single_root_cause(result, "clock/not-synchronised", exit_code=0)
         assert "Leap status: Not synchronised" in warning["detail"]
+
+    def test_that_know_that_the_clock_is_wrong_and_may_not_step_it(
+        self, registry: Registry, tmp_path: Path
+    ) -> None:
+        """chronyd calls itself synchronised all the while (chrony.conf(5), makestep)."""
+        with ExitStack() as until_asked:
+            server = until_asked.enter_context(NtpServer(offset=HOUR))
+            settings = f"server 127.0.0.1 port {server.port} iburst\n"
+            with chronyd_of_this_host(tmp_path, settings, synchronised=True) as files:
+                until_asked.close()
+                result = run_regdoctor("check", registry.url, files=files)
+        cause = assert_single_root_cause(result, "clock/client-skew")
+        assert "1 h behind" in cause["detail"]
+        assert "chronyd, which keeps this clock, says so itself" in cause["detail"]
+        assert "time-daemons" in cause["evidence"]
+
+    def test_that_have_nothing_to_correct_are_healthy(self, registry: Registry, tmp_path: Path) -> None:
+        with NtpServer() as server:
+            settings = f"server 127.0.0.1 port {server.port} iburst\n"
+            with chronyd_of_this_host(tmp_path, settings, synchronised=True) as files:
+                assert_healthy(run_regdoctor("check", registry.url, files=files))
+
+    def test_that_call_this_host_s_clock_right_speak_against_the_registry_s(
+        self, elsewhere: Elsewhere
+    ) -> None:
+        proxy = elsewhere.registry(date=-HOUR)
+        with NtpServer() as server:
+            settings = f"server 127.0.0.1 port {server.port} iburst\n"
+            with chronyd_of_this_host(elsewhere.folder, settings, synchronised=True) as files:
+                result = elsewhere.check(proxy, "--plain-http", files=files)
+        cause = assert_single_root_cause(result, "clock/registry-skew")
+        assert cause["certainty"] == "likely"
+        assert "chronyd says that this host's clock is synchronised" in cause["detail"]
 
 
 class TestHealthy:

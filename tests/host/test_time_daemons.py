@@ -120,6 +120,34 @@ class TestWhoRuns:
         assert time_daemons.read_tracking(text)[0] is Synchronisation.NOT_SYNCHRONISED
 
 
+class TestTrackedOffset:
+    """Lines as chronyd 4.3 writes them."""
+
+    def test_what_is_still_to_be_corrected_is_read(self) -> None:
+        text = (
+            "7F000001,127.0.0.1,3,1795469193.20,3600.000000000,-0.000004456,0.000009853,1.097,-0.196,7.640,"
+            "0.000344645,0.000274517,0.5,Normal\n"
+        )
+        tracking = time_daemons.tracked_offset(text)
+        assert tracking is not None
+        assert (tracking.server, tracking.stratum, tracking.offset) == ("127.0.0.1", 3, 3600.0)
+        assert tracking.uncertainty == pytest.approx(0.000344645 / 2 + 0.000274517)
+        assert tracking.local
+        assert tracking.daemon == "chronyd"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "506 Cannot talk to daemon",
+            "00000000,,0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,1.0,1.0,0.0,Not synchronised",
+            "7F000001,ntp.test,x,0.0,0.0,0.0,0.0,0.0,0.0,0.0,1.0,1.0,0.0,Normal",
+        ],
+    )
+    def test_a_daemon_that_does_not_know_says_nothing(self, text: str) -> None:
+        assert time_daemons.tracked_offset(text) is None
+
+
 class TestEnabledUnits:
     """Blocks as systemctl show prints them, one for each unit asked about."""
 

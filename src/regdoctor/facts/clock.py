@@ -60,6 +60,8 @@ class NtpReading(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
     """Why an answer is of no use: ``not synchronised``, or a kiss code such as ``RATE``."""
     failure: Failure | None = None
+    daemon: str | None = None
+    """The time daemon of this host whose own state it is; no packet was sent then."""
 
 
 class NtpReadings(Fact, frozen=True, kw_only=True):
@@ -111,6 +113,8 @@ class TimeDaemon(msgspec.Struct, frozen=True, kw_only=True):
     """Its configuration files that were read."""
     servers: tuple[str, ...] = ()
     """``host:port`` of the NTP servers that they name, bounded."""
+    tracking: NtpReading | None = None
+    """How far it believes this host's clock to be off, where it says so."""
 
 
 class TimeDaemons(Fact, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from regdoctor.facts.clock import Synchronisation, TimeDaemon
+from regdoctor.facts.clock import NtpReading, Synchronisation, TimeDaemon
 from regdoctor.host import processes
 from regdoctor.host.processes import Process
 
@@ -98,10 +98,13 @@ def output_of(command: tuple[str, ...], environment: Mapping[str, str]) -> str |
 def _look(process: Process, root: Path, run: Run) -> TimeDaemon:
     name = _BY_PROCESS_NAME[process.name]
     command: tuple[str, ...]
+    tracking = None
     if name == CHRONYD:
         configuration = _chrony_configuration(process, root)
         command = ("chronyc", "-c", "tracking")
-        state, detail = read_tracking(run(command) or "")
+        said = run(command) or ""
+        state, detail = read_tracking(said)
+        tracking = tracked_offset(said)
     elif name == TIMESYNCD:
         configuration = _timesyncd_configuration(process, root)
         command = ("timedatectl", "show", "--property=NTPSynchronized")
@@ -117,6 +120,7 @@ def _look(process: Process, root: Path, run: Run) -> TimeDaemon:
         command=" ".join(command) if detail else "",
         files=configuration.files,
         servers=configuration.servers,
+        tracking=tracking,
     )
 
 
@@ -130,6 +134,32 @@ def read_tracking(text: str) -> tuple[Synchronisation, str]:
     return (
         Synchronisation.SYNCHRONISED if synchronised else Synchronisation.NOT_SYNCHRONISED,
         f"Leap status: {leap}, stratum {stratum}",
+    )
+
+
+def tracked_offset(text: str) -> NtpReading | None:
+    """How far chronyd says that this host's clock is off, from ``chronyc -c tracking``; None where it knows not.
+
+    The fifth value is what is still to be corrected ("System time … slow of NTP time"): chronyd turns a big
+    offset into hours of slewing where it may not step (chrony.conf(5), makestep), and calls itself synchronised.
+    """
+    values = text.strip().split(",")
+    try:
+        name, stratum, offset = values[1], int(values[2]), float(values[4])
+        uncertainty = float(values[10]) / 2 + float(values[11])
+    except (IndexError, ValueError):
+        return None
+    if read_tracking(text)[0] is not Synchronisation.SYNCHRONISED or not name:
+        return None
+    return NtpReading(
+        server=name,
+        attempts=0,
+        local=True,
+        offset=offset,
+        uncertainty=uncertainty,
+        stratum=stratum,
+        synchronised=True,
+        daemon=CHRONYD,
     )
 
 

@@ -106,17 +106,18 @@ def judge(
     handshakes: Each[Handshakes] | None = None,
     settings: Settings = SETTINGS,
     spare: tuple[NtpReading, ...] = (),
+    daemons: tuple[TimeDaemon, ...] = (),
 ) -> list[Draft]:
     """What the rules about skew make of readings, called as the engine does: a missing fact, no rule."""
     drafts: list[Draft] = []
     read = DateReadings(readings=dates) if dates else None
     asked = NtpReadings(given=True, readings=servers) if servers else None
     moment = Moment(now=NOW)
-    if asked is not None:
-        drafts += rules.client_wrong_by_ntp(moment, settings, asked, read)
+    unused = SpareNtpReadings(sources=("/etc/chrony.conf",), readings=spare) if spare else None
+    kept = TimeDaemons(daemons=daemons)
+    drafts += rules.client_wrong_by_ntp(moment, settings, asked, unused, kept, read)
     if read is not None:
-        unused = SpareNtpReadings(sources=("/etc/chrony.conf",), readings=spare) if spare else None
-        drafts += rules.clocks_differ(moment, settings, read, asked, unused, handshakes or Each({}))
+        drafts += rules.clocks_differ(moment, settings, read, asked, unused, kept, handshakes or Each({}))
     return drafts
 
 

@@ -90,7 +90,7 @@ def judge(
     settings: Settings = SETTINGS,
 ) -> list[Draft]:
     """Every finding that any rule about handshakes yields."""
-    clocks = (MOMENT, settings, dates, ntp, spare)
+    clocks = (MOMENT, settings, dates, ntp, spare, None)
     return [
         *rules.plain_http_server(endpoint, seen),
         *rules.untrusted(endpoint, seen, issuers),
