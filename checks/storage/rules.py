@@ -18,7 +18,6 @@ from regdoctor.api import (
     LostBlobAnswer,
     LostBlobAnswers,
     ProducerKind,
-    RepositoryUse,
     Severity,
     StorageContent,
     StorageCoverage,
@@ -72,7 +71,7 @@ def link_broken(content: StorageContent) -> Iterator[Draft]:
     first = f"{content.tree}/{links[0].path}"
     yield finding(
         "storage/link-broken",
-        f"Below {content.tree}: {_told(links, seen, _link)}",
+        f"{_opening(seen, 'link', 'is broken')}{_told(links, seen, _link)}",
         fix=tuple(_mend(each, content.tree) for each in links[:2]),
         reproduce=f"ls -l {shlex.quote(first)}; od -c {shlex.quote(first)} | head -5",
         evidence=_evidence(content.tree, [each.path for each in links]),
@@ -94,18 +93,27 @@ def _link(link: BrokenLink) -> str:
         LinkFault.DANGLING: f"means {link.shown}, and the repository has no such manifest",
         LinkFault.NOT_A_FILE: "is no file",
     }[link.fault]
-    return f"{link.path} {state}: {_effect(link)}."
+    of = {
+        LinkKind.TAG: f"tag {link.repository}:{link.name}",
+        LinkKind.REVISION: f"manifest {link.repository}@{link.name}",
+        LinkKind.LAYER: f"layer {link.name} in {link.repository}",
+    }[link.kind]
+    return f"The link of {of} {state}: {_effect(link)}."
+
+
+def _opening(seen: int, noun: str, state: str) -> str:
+    """How many there are, where they are several."""
+    return f"{seen:,} {noun}s {state.replace('is', 'are', 1)}. " if seen > 1 else ""
 
 
 def _effect(link: BrokenLink) -> str:
     gone = link.fault in (LinkFault.MISSING, LinkFault.DANGLING)
     if link.kind is LinkKind.TAG:
-        image = f"{link.repository}:{link.name}"
         if gone:
             kept = ", though its bytes are still in storage" if link.has_target else ""
-            return f"{image} is listed, and pulls of it get 404 “manifest unknown”{kept}"
+            return f"it is listed, and pulls of it get 404 “manifest unknown”{kept}"
         return (
-            f"pulls of {image} get 500, and so does every deletion in {link.repository}, for which the registry "
+            f"pulls of it get 500, and so does every deletion in {link.repository}, for which the registry "
             "looks at all tags"
         )
     needed = f" ({_images(link.repository, link.needed_by)})" if link.needed_by else ""
@@ -116,15 +124,12 @@ def _effect(link: BrokenLink) -> str:
                 "after garbage-collect --delete-untagged of registry 2.x"
             )
         return (
-            f"{link.repository}@{link.name}{needed} gets 500, and garbage-collect stops at it with “invalid "
+            f"pulls of it{needed} get 500, and garbage-collect stops at it with “invalid "
             "checksum digest format”"
         )
     if gone:
-        return (
-            f"{link.repository} does not have this layer{needed}: pulls get 404 “blob unknown”, though the bytes "
-            "are there"
-        )
-    return f"requests for this layer of {link.repository}{needed} get 500, pushes of it too"
+        return f"pulls{needed} get 404 “blob unknown” there, though the bytes are in storage"
+    return f"requests for it{needed} get 500, pushes of it too"
 
 
 def _mend(link: BrokenLink, tree: str) -> str:
@@ -216,7 +221,7 @@ def blob_corrupt(content: StorageContent) -> Iterator[Draft]:
     algorithm = blobs[0].digest.partition(":")[0]
     yield finding(
         "storage/blob-corrupt",
-        f"Below {content.tree}: {_told(blobs, content.corrupt_seen, _corruption)}",
+        f"{_opening(content.corrupt_seen, 'blob', 'is damaged')}{_told(blobs, content.corrupt_seen, _corruption)}",
         fix=tuple(moved),
         reproduce=f"{algorithm}sum {shlex.quote(path)}",
         evidence=_evidence(content.tree, [each.path for each in blobs]),
@@ -225,9 +230,9 @@ def blob_corrupt(content: StorageContent) -> Iterator[Draft]:
 
 def _corruption(blob: CorruptBlob) -> str:
     if blob.seen is None:
-        state = f"cannot be read: {blob.problem}. The disk does not give its {blob.size:,} bytes back"
+        state = f"cannot be read ({blob.problem}): the disk does not give its {blob.size:,} bytes back"
     elif blob.size == 0:
-        state = "is empty. HEAD says 200 all the same, and clients get the digest of nothing"
+        state = "is empty: HEAD says 200 all the same, and clients get the digest of nothing"
     else:
         expected = (
             f", while a manifest gives its size as {blob.expected_size:,}"
@@ -235,54 +240,63 @@ def _corruption(blob: CorruptBlob) -> str:
             else ""
         )
         state = f"has {blob.size:,} bytes with the digest {blob.seen}{expected}"
-    changed = f", last changed {blob.modified_at:%Y-%m-%d %H:%M} UTC" if blob.modified_at is not None else ""
+    changed = f" It was last changed on {blob.modified_at:%Y-%m-%d at %H:%M} UTC." if blob.modified_at else ""
     users = (
         f" Images that need it: {', '.join(blob.needed_by)}."
         if blob.needed_by
         else " No tagged image needs it."
     )
-    return f"{blob.path}{changed}, {state}.{users}"
+    return f"The blob {blob.digest} {state}.{users}{changed}"
 
 
 @rule("storage/reclaimable")
 def reclaimable(content: StorageContent, coverage: StorageCoverage) -> Iterator[Draft]:
     """What garbage collection would free."""
     del coverage
-    plain = sum(each.size for each in content.uses)
-    untagged = sum(each.untagged_size for each in content.uses)
-    if content.cache or not plain + untagged:
+    garbage = content.garbage
+    if content.cache or garbage is None or not garbage.size + garbage.untagged_size:
         return
     parts = []
-    if plain:
-        blobs = _count(sum(each.blobs for each in content.uses), "blob")
-        parts.append(f"{size_text(plain)} in {blobs} that no manifest uses: garbage-collect would free it.")
-    if untagged:
-        blobs = _count(sum(each.untagged_blobs for each in content.uses), "blob")
+    if garbage.size:
         parts.append(
-            f"{size_text(untagged)}{' more' if plain else ''} in {blobs} that only manifests without a tag use: "
-            "garbage-collect --delete-untagged would free it."
+            f"{_amount(garbage.size, garbage.blobs)} that no manifest uses: garbage-collect would free it."
+        )
+    if garbage.untagged_size and any(each.kind is LinkKind.TAG for each in content.links):
+        parts.append(
+            "Some tags are broken, and --delete-untagged would delete what they mean: mend these links first."
+        )
+    elif garbage.untagged_size:
+        more = " more" if garbage.size else ""
+        parts.append(
+            f"{_amount(garbage.untagged_size, garbage.untagged_blobs, more)} that only manifests without a tag "
+            "use: garbage-collect --delete-untagged would free it."
+        )
+        if garbage.platform_size:
+            parts.append(
+                "Registry 2.x would with it also delete "
+                f"{_amount(garbage.platform_size, garbage.platform_blobs)} that platforms of tagged indexes need, "
+                "and break these images; version 3 leaves them."
+            )
+    if garbage.unlinked_size:
+        parts.append(
+            f"Registry 2.x would also delete {_amount(garbage.unlinked_size, garbage.unlinked_blobs)} that only "
+            "indexes lead to whose platforms the repository does not link any more."
         )
     if content.recent_size:
         parts.append(
             f"{size_text(content.recent_size)} of what no manifest uses is less than an hour old: a push that is "
             "under way may be about to use it."
         )
-    if content.uses_seen > 1 or content.uses[0].repository is not None:
-        parts.append(f"By repository: {_by_repository(content.uses, content.uses_seen)}.")
     yield finding(
         "storage/reclaimable",
-        f"{content.tree} holds {size_text(content.size or 0)} in {_count(content.blobs or 0, 'blob')}. "
-        + " ".join(parts),
+        f"{content.tree} holds {_amount(content.size or 0, content.blobs or 0)}. " + " ".join(parts),
         evidence=("storage-content",),
     )
 
 
-def _by_repository(uses: Sequence[RepositoryUse], seen: int) -> str:
-    named = [
-        f"{each.repository or 'in none'} {size_text(each.size + each.untagged_size)}"
-        for each in uses[:MOST_TOLD]
-    ]
-    return ", ".join(named) + (f" and {seen - len(named)} others" if seen > len(named) else "")
+def _amount(size: int, blobs: int, more: str = "") -> str:
+    """``1.5 GiB in 3 blobs``."""
+    return f"{size_text(size)}{more} in {_count(blobs, 'blob')}"
 
 
 @rule("storage/stale-cache")

@@ -155,7 +155,8 @@ def test_an_empty_tag_link_is_named_with_what_it_meant(registry: Registry, image
 
     found = assert_single_root_cause(fsck(registry), "storage/link-broken")
 
-    assert "repositories/team/app/_manifests/tags/1.0/current/link is empty" in found["detail"]
+    assert "The link of tag team/app:1.0 is empty" in found["detail"]
+    assert str(link) in found["evidence"]
     assert f"printf %s {image.digest} > {link}" in found["fix"][0]
     subprocess.run(["sh", "-c", found["fix"][0].partition(": ")[2]], check=True)
     assert_healthy(fsck(registry))
@@ -375,7 +376,12 @@ def test_a_deleted_image_can_be_freed(registry: Registry) -> None:
     ).stdout  # fmt: skip
     eligible = sum(line.startswith("blob eligible for deletion") for line in dry.splitlines())
     assert f"{eligible} blobs that no manifest uses" in found["detail"]
-    assert "team/old" in found["detail"]
+    uses = result.report["targets"][0]["facts"]["storage-content"]["uses"]
+    assert [(use["repository"], use["garbage"]["blobs"]) for use in uses] == [
+        ("team/old", eligible - 1),
+        (None, 1),
+        ("team/app", 0),
+    ]
     assert "hour old" not in found["detail"]
 
 

@@ -11,11 +11,14 @@ from enum import StrEnum
 
 import msgspec
 
-from regdoctor.facts.base import Fact
+from regdoctor.facts.base import Cell, Fact, Table, TableFact
 from regdoctor.facts.http import Answer
+from regdoctor.units import size_text
 
 MOST_LISTED = 1000
 """Entries that one list of these facts holds."""
+MOST_ROWS = 20
+"""Repositories that a table for people shows."""
 
 
 class LinkKind(StrEnum):
@@ -113,20 +116,45 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-class RepositoryUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What garbage collection would free of one repository's blobs.
+class Garbage(msgspec.Struct, frozen=True, kw_only=True):
+    """What garbage collection would delete, in four parts that have no blob in common. Sizes are bytes.
 
-    A blob that several repositories link counts for the first of them.
+    Registry 3 follows indexes, 2.x looks no further than at what a manifest itself lists (distribution
+    ``registry/storage/garbagecollect.go``).
     """
+
+    blobs: int = 0
+    size: int = 0
+    """Of blobs that no manifest refers to: every version deletes them."""
+    unlinked_blobs: int = 0
+    unlinked_size: int = 0
+    """Of blobs that only such manifests need that an index lists and the repository does not link: 2.x deletes
+    them, 3 does not."""
+    untagged_blobs: int = 0
+    untagged_size: int = 0
+    """Of blobs that only manifests need to which no tag leads: with ``--delete-untagged`` every version deletes
+    them."""
+    platform_blobs: int = 0
+    platform_size: int = 0
+    """Of blobs that platforms of tagged indexes need: with ``--delete-untagged`` 2.x deletes them, 3 does not."""
+
+
+class RepositoryUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What one repository holds. Sizes are bytes."""
 
     repository: str | None
     """Null for blobs that no repository links."""
-    blobs: int = 0
+    tags: int = 0
+    manifests: int = 0
+    untagged: int = 0
+    """Of the manifests, those that no tag names itself: platforms of indexes are among them."""
     size: int = 0
-    """Of blobs that no manifest refers to."""
-    untagged_blobs: int = 0
-    untagged_size: int = 0
-    """Of further blobs that only manifests without a tag refer to (``--delete-untagged``)."""
+    """Of the blobs that it links; those that others link too are counted in each."""
+    uploads: int = 0
+    upload_size: int = 0
+    """Of uploads in progress and abandoned ones."""
+    garbage: Garbage | None = None
+    """A blob that several repositories link counts for the first of them. Null where it is not known."""
 
 
 class BlobVerification(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +169,7 @@ class BlobVerification(msgspec.Struct, frozen=True, kw_only=True):
     """Blobs that an earlier run has hashed, and that were not hashed again."""
 
 
-class StorageContent(Fact, frozen=True, kw_only=True):
+class StorageContent(TableFact, frozen=True, kw_only=True):
     """What lies in a registry's storage, read from its files while the registry may be running.
 
     What was missing was looked for once more, so that what a push or a deletion changed meanwhile is no entry.
@@ -181,13 +209,84 @@ class StorageContent(Fact, frozen=True, kw_only=True):
     unread: tuple[Unread, ...] = ()
     unread_seen: int = 0
     uses: tuple[RepositoryUse, ...] = ()
-    """Those that have something to free, the most first; empty where not everything was read."""
+    """The repositories: those with most to delete first, then the largest."""
     uses_seen: int = 0
+    garbage: Garbage | None = None
+    """Of all repositories; null where not everything was read, for what is not seen may be in use."""
+    uploads: int = 0
+    upload_size: int = 0
     recent_size: int = 0
     """Of the unused blobs, those that are less than an hour old: a push may be about to use them."""
     verification: BlobVerification | None = None
     seconds: float = 0.0
     """How long reading took, the verification aside."""
+
+    def table(self) -> Table | None:
+        """What each repository holds; None where a single image was read."""
+        if self.blobs is None or not self.uses:
+            return None
+        rows = [_Row.of(each) for each in self.uses[:MOST_ROWS]]
+        garbage = self.garbage or Garbage()
+        total = _Row(
+            name=f"{self.repositories:,} in all" if self.uses_seen > len(rows) else "in all",
+            tags=self.tags,
+            manifests=self.manifests,
+            size=self.size or 0,
+            unused=garbage.size,
+            untagged=garbage.untagged_size,
+            uploads=self.uploads,
+            upload_size=self.upload_size,
+        )
+        if self.scope is None and self.uses_seen > 1:
+            rows.append(total)
+        columns = ["Tags", "Manifests", "Size"]
+        columns += ["Unused"] if total.unused else []
+        columns += ["Untagged"] if total.untagged else []
+        columns += ["Uploads"] if total.uploads else []
+        return Table(
+            title="What the repositories hold",
+            columns=("Repository", *columns),
+            rows=tuple(
+                (Cell(text=row.name), *(Cell(text=row.field(column)) for column in columns)) for row in rows
+            ),
+        )
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository as a row of a table."""
+
+    name: str
+    tags: int
+    manifests: int
+    size: int
+    unused: int
+    untagged: int
+    uploads: int
+    upload_size: int
+
+    @classmethod
+    def of(cls, use: RepositoryUse) -> _Row:
+        """The row of one repository."""
+        garbage = use.garbage or Garbage()
+        return cls(
+            name=use.repository if use.repository is not None else "(in none)",
+            tags=use.tags,
+            manifests=use.manifests,
+            size=use.size,
+            unused=garbage.size,
+            untagged=garbage.untagged_size,
+            uploads=use.uploads,
+            upload_size=use.upload_size,
+        )
+
+    def field(self, column: str) -> str:
+        """What stands in a column; nothing for 0."""
+        if column == "Uploads":
+            return size_text(self.upload_size) if self.uploads else ""
+        number = int(getattr(self, column.lower()))
+        if not number:
+            return ""
+        return f"{number:,}" if column in ("Tags", "Manifests") else size_text(number)
 
 
 class StorageCoverage(Fact, frozen=True, kw_only=True):

@@ -187,7 +187,7 @@ def unfinished_uploads(root: Path, seconds: float) -> tuple[tuple[Upload, ...], 
         for name in _folders(folder):
             if name == "_uploads":
                 repository = folder.relative_to(repositories).as_posix()
-                uploads.extend(_uploads_of(folder / name, repository))
+                uploads.extend(uploads_of(folder / name, repository))
             elif not name.startswith("_") and depth < _DEEPEST_REPOSITORY:
                 pending.append((folder / name, depth + 1))
     return _largest(uploads), True
@@ -197,7 +197,8 @@ def _largest(uploads: list[Upload]) -> tuple[Upload, ...]:
     return tuple(sorted(uploads, key=lambda upload: upload.size, reverse=True)[:_MOST_UPLOADS])
 
 
-def _uploads_of(folder: Path, repository: str) -> Iterator[Upload]:
+def uploads_of(folder: Path, repository: str) -> Iterator[Upload]:
+    """The uploads in the folder ``_uploads`` of a repository; what cannot be looked at is left out."""
     for uuid in _folders(folder):
         upload = folder / uuid
         try:

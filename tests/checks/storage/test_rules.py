@@ -15,6 +15,7 @@ from regdoctor.api import (
     Certainty,
     CorruptBlob,
     Draft,
+    Garbage,
     LinkFault,
     LinkKind,
     LostBlob,
@@ -22,7 +23,6 @@ from regdoctor.api import (
     LostBlobAnswers,
     Producer,
     ProducerKind,
-    RepositoryUse,
     Severity,
     StorageContent,
     StorageCoverage,
@@ -194,7 +194,10 @@ def test_a_pull_through_cache_fetches_what_is_missing() -> None:
     [
         ({"size": 5, "seen": OTHER, "expected_size": 7}, ("5 bytes", OTHER, "gives its size as 7")),
         ({"size": 0, "seen": OTHER}, ("is empty", "HEAD says 200")),
-        ({"size": 5, "seen": None, "problem": "input/output error"}, ("cannot be read: input/output error",)),
+        (
+            {"size": 5, "seen": None, "problem": "input/output error"},
+            ("cannot be read (input/output error)",),
+        ),
     ],
 )
 def test_a_corrupt_blob_says_what_is_there(changes: dict[str, Any], words: tuple[str, ...]) -> None:
@@ -215,25 +218,50 @@ def test_a_corrupt_blob_says_what_is_there(changes: dict[str, Any], words: tuple
     assert found.reproduce == f"sha256sum {TREE}/{blob.path}"
 
 
-def test_what_could_be_freed_is_told_by_repository() -> None:
-    uses = (
-        RepositoryUse(repository="team/app", blobs=2, size=1024**3, untagged_blobs=1, untagged_size=1024**2),
-        RepositoryUse(repository=None, blobs=1, size=1024),
-    )
+def test_what_could_be_freed_is_told() -> None:
+    garbage = Garbage(blobs=3, size=1024**3, untagged_blobs=1, untagged_size=1024**2)
 
-    (found,) = judge(replace(HEALTHY, uses=uses, uses_seen=9, recent_size=1024))
+    (found,) = judge(replace(HEALTHY, garbage=garbage, recent_size=1024))
 
     assert found.code == "storage/reclaimable"
     assert "1.0 GiB in 3 blobs that no manifest uses" in found.detail
     assert "1.0 MiB more in 1 blob that only manifests without a tag use" in found.detail
     assert "1.0 KiB of what no manifest uses is less than an hour old" in found.detail
-    assert "team/app 1.0 GiB, in none 1.0 KiB and 7 others" in found.detail
+    assert "2.x" not in found.detail
+
+
+def test_what_registry_2_x_deletes_beyond_that_is_told() -> None:
+    garbage = Garbage(
+        untagged_blobs=1,
+        untagged_size=10,
+        platform_blobs=2,
+        platform_size=1024,
+        unlinked_blobs=3,
+        unlinked_size=2048,
+    )
+
+    (found,) = judge(replace(HEALTHY, garbage=garbage))
+
+    assert "10 bytes in 1 blob that only manifests without a tag use" in found.detail
+    assert "1.0 KiB in 2 blobs that platforms of tagged indexes need, and break these images" in found.detail
+    assert "2.0 KiB in 3 blobs that only indexes lead to" in found.detail
+
+
+def test_nobody_is_told_to_delete_what_a_broken_tag_means() -> None:
+    garbage = Garbage(untagged_blobs=1, untagged_size=10)
+    link = BrokenLink(
+        path="p", repository="team/app", kind=LinkKind.TAG, fault=LinkFault.EMPTY, name="1.0", size=0
+    )
+
+    found = judge(replace(HEALTHY, garbage=garbage, links=(link,), links_seen=1))
+
+    (free,) = [each for each in found if each.code == "storage/reclaimable"]
+    assert "mend these links first" in free.detail
+    assert "would free it" not in free.detail
 
 
 def test_a_cache_s_space_is_its_own_business() -> None:
-    uses = (RepositoryUse(repository="a", blobs=1, size=10),)
-
-    assert judge(replace(HEALTHY, uses=uses, uses_seen=1, cache=True)) == []
+    assert judge(replace(HEALTHY, garbage=Garbage(blobs=1, size=10), cache=True)) == []
 
 
 # The registry's cache

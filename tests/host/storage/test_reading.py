@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from regdoctor.facts.storage import MOST_LISTED, BlobPart, LinkFault, LinkKind, StorageContent
+from regdoctor.facts.storage import MOST_LISTED, BlobPart, Garbage, LinkFault, LinkKind, StorageContent
 from regdoctor.host.storage import NoStorage, check_storage, crew, read_everything, read_one, request
 from regdoctor.host.storage.crew import Helpers, fork_helpers
 from tests.support.images import OCI_INDEX, OCI_MANIFEST
@@ -59,13 +59,17 @@ def test_numbers_are_those_of_the_storage(tree: StorageTree, helped: Callable[[]
     assert content.verification.blobs == content.blobs
     assert content.verification.complete
     assert content.complete
-    assert (content.links, content.lost, content.corrupt, content.unread, content.uses) == (
-        (),
-        (),
-        (),
-        (),
-        (),
+    assert (content.links, content.lost, content.corrupt, content.unread) == ((), (), (), ())
+    assert content.garbage is not None
+    assert (content.garbage.blobs, content.garbage.untagged_blobs, content.garbage.platform_blobs) == (
+        0,
+        0,
+        6,
     )
+    uses = {each.repository: (each.tags, each.manifests, each.untagged) for each in content.uses}
+    assert len(uses) == 9
+    assert uses["multi"] == (1, 4, 3)
+    assert uses["team0/app0"] == (5, 5, 0)
 
 
 def test_damage_is_found_however_the_work_is_shared_out(
@@ -168,7 +172,7 @@ def test_a_manifest_of_impossible_size_is_not_read(tree: StorageTree) -> None:
 
     content = read(tree, stop=lambda: False)
 
-    assert content.uses == ()
+    assert content.garbage is None
 
 
 def test_a_blob_that_was_pushed_by_sha512_is_no_loss(tree: StorageTree) -> None:
@@ -206,11 +210,16 @@ def test_what_could_be_freed_is_that_of_garbage_collection(tree: StorageTree) ->
     content = read(tree)
 
     only_old = sum(tree.blob_path(digits).stat().st_size for digits in (old.manifest, old.config)) + 1000
-    assert [(each.repository, each.size, each.untagged_size) for each in content.uses] == [
+    assert [
+        (each.repository, each.garbage.size, each.garbage.untagged_size)
+        for each in content.uses
+        if each.garbage is not None
+    ] == [
         ("app", 0, only_old),
         ("other", 100, 0),
         (None, 10, 0),
     ]
+    assert content.garbage == Garbage(blobs=2, size=110, untagged_blobs=3, untagged_size=only_old)
     assert content.recent_size == 0
     assert nobody not in kept.layers
 
@@ -234,7 +243,7 @@ def test_nothing_could_be_freed_where_not_everything_is_known(tree: StorageTree,
     else:
         path = tree.repository("app")
 
-    assert read_everything(path, request()).uses == ()
+    assert read_everything(path, request()).garbage is None
 
 
 def test_lists_are_bounded_and_everything_is_counted(tree: StorageTree) -> None:
@@ -269,7 +278,7 @@ def test_reading_ends_when_told(tree: StorageTree) -> None:
     content = read(tree, stop=lambda: True, verify=True)
 
     assert not content.complete
-    assert (content.links, content.lost, content.corrupt, content.uses) == ((), (), (), ())
+    assert (content.links, content.lost, content.corrupt, content.garbage) == ((), (), (), None)
 
 
 def test_one_image_is_read_alone(tree: StorageTree) -> None:

@@ -1,8 +1,8 @@
-"""Which blobs there are: a table of the whole storage in 47 bytes a blob, or single looks where it is not read.
+"""Which blobs there are: a table of the whole storage in 49 bytes a blob, or single looks where it is not read.
 
-The table of a million blobs takes 47 MB, whatever the number of images: for each 32 bytes of digest (64 for
-sha512), 8 of size, 4 for the first repository that links it, and one each for what was seen of it, whether a
-manifest uses it, and whether a tag leads to such a manifest.
+The table of a million blobs takes 49 MB, whatever the number of images: for each 32 bytes of digest (64 for
+sha512), 8 of size, 4 for the first repository that links it, one for what was seen of it, and four for what needs
+it.
 """
 
 from __future__ import annotations
@@ -109,19 +109,21 @@ class Layout:
 
     @property
     def seen(self) -> int:
-        """Where the bytes begin that say what was seen; those for use follow."""
+        """Where the bytes begin that say what was seen; those that say what needs it follow."""
         return self.owners + 4 * self.count
 
     @property
     def length(self) -> int:
         """Bytes of the whole buffer, never 0."""
-        return self.seen + 3 * self.count + 1
+        return self.seen + 5 * self.count + 1
 
 
 class BlobTable:
     """Every blob of a storage.
 
-    ``used`` and ``kept`` have a byte for each: whether a manifest refers to it, and whether one with a tag does.
+    ``used`` and ``kept`` have a byte for each: whether a manifest refers to it, and whether one does that a tag
+    leads to, over any number of indexes. ``used_directly`` and ``kept_directly`` say the same of manifests that
+    the repository links, and of those that a tag names itself: garbage collection of registry 2.x goes no further.
     ``owners`` has the number of the first repository that links it, 0 for none. Threads and processes that share
     the buffer may set these side by side: each is set to one value only, or whichever comes first.
     """
@@ -135,8 +137,9 @@ class BlobTable:
         self.sizes: memoryview = view[layout.sizes : layout.owners].cast("Q")
         self.owners: memoryview = view[layout.owners : seen].cast("I")
         self.seen: memoryview = view[seen : seen + count]
-        self.used: memoryview = view[seen + count : seen + 2 * count]
-        self.kept: memoryview = view[seen + 2 * count : seen + 3 * count]
+        self.used, self.kept, self.used_directly, self.kept_directly = (
+            view[seen + number * count : seen + (number + 1) * count] for number in range(1, 5)
+        )
 
     def __len__(self) -> int:
         return self.layout.count

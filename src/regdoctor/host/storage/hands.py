@@ -12,15 +12,17 @@ import pickle
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from regdoctor.facts.storage import MOST_LISTED, CorruptBlob, Unread
+from regdoctor.host.disk import uploads_of
 from regdoctor.host.storage.blobs import BlobTable
 from regdoctor.host.storage.files import not_read, shown
 from regdoctor.host.storage.hashing import CHUNK, look_at_bytes
 from regdoctor.host.storage.repositories import RepositoryReader
 from regdoctor.host.storage.shards import Shard, read_shard
-from regdoctor.host.storage.tally import Tally
+from regdoctor.host.storage.tally import RepositoryNumbers, Tally
 
 MARKS = frozenset({"_manifests", "_layers", "_uploads"})
 """Folders that make the folder above them a repository."""
@@ -58,6 +60,7 @@ class FolderRead:
     below: Sequence[str]
     """The folders in it that may be or hold repositories."""
     tally: Tally
+    numbers: RepositoryNumbers | None = None
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,15 @@ class Hands:
         reader = RepositoryReader(job.tree, self.table, tally, workers=self.threads, stop=self._stop)
         listing = reader.folders(path)
         name = path[len(f"{job.tree}/repositories/") :]
-        if name and not MARKS.isdisjoint(listing.names):
-            reader.read(name, number)
-        else:
-            name = ""
-        return FolderRead(
-            name or None, [f"{path}/{each}" for each in listing.names if not each.startswith("_")], tally
-        )
+        below = [f"{path}/{each}" for each in listing.names if not each.startswith("_")]
+        if not name or MARKS.isdisjoint(listing.names):
+            return FolderRead(None, below, tally)
+        numbers = reader.read(name, number)
+        if "_uploads" in listing.names:
+            for upload in uploads_of(Path(path, "_uploads"), name):
+                numbers.uploads += 1
+                numbers.upload_size += upload.size
+        return FolderRead(name, below, tally, numbers)
 
     def hash(self, algorithm: str, positions: Sequence[int]) -> Hashed:
         """Hashes blobs by position."""

@@ -15,7 +15,6 @@ from regdoctor.facts.storage import (
     BrokenLink,
     CorruptBlob,
     LostBlob,
-    RepositoryUse,
     StorageContent,
     Unread,
 )
@@ -26,8 +25,9 @@ from regdoctor.host.storage.hands import Job
 from regdoctor.host.storage.repositories import RepositoryReader, split
 from regdoctor.host.storage.root import Tree
 from regdoctor.host.storage.second_look import SecondLook
-from regdoctor.host.storage.shards import RECENT, Shard, list_shards
+from regdoctor.host.storage.shards import Shard, list_shards
 from regdoctor.host.storage.tally import SuspectBytes, SuspectLink, SuspectLoss, SuspectTag, Tally
+from regdoctor.host.storage.uses import RepositoryUses, Sums, garbage
 from regdoctor.host.storage.verify import Resume, verify
 from regdoctor.parallel import side_by_side, spread
 
@@ -102,7 +102,7 @@ class _Everything:
         self._crew = crew
         self._resume = resume
         self._tally = Tally()
-        self._names: list[str] = []
+        self._uses = RepositoryUses()
         self._lock = threading.Lock()
 
     def read(self) -> StorageContent:
@@ -127,11 +127,10 @@ class _Everything:
             complete = complete and verification.complete
         for digest in empty:
             self._tally.suspect(SuspectBytes(digest))
-        names = [name for name in self._names if name]
-        conclusion = _Conclusion(tree, table, self._tally, request, names)
+        conclusion = _Conclusion(tree, table, self._tally, request, self._uses.names)
         for each in corrupt:
             conclusion.add_corrupt(each)
-        uses, recent = self._uses(table, complete=complete)
+        sums = self._garbage(table, complete=complete)
         return conclusion.content(
             self._given,
             began=began,
@@ -139,8 +138,8 @@ class _Everything:
             complete=complete,
             table=table,
             verification=verification,
-            uses=uses,
-            recent=recent,
+            uses=self._uses,
+            sums=sums,
         )
 
     def _table(self) -> tuple[BlobTable, list[str]]:
@@ -195,53 +194,28 @@ class _Everything:
             return ()
         name = path[len(self._tree.repositories) + 1 :]
         with self._lock:
-            self._names.append("")
-            number = len(self._names)
+            number = self._uses.begin()
         found = self._crew.do("folder", path, number)
         with self._lock:
             self._tally.merge(found.tally)
-            if found.repository is not None:
-                self._names[number - 1] = found.repository
+            if found.repository is not None and found.numbers is not None:
+                self._uses.note(number, found.repository, found.numbers)
             if found.below and name.count("/") >= DEEPEST:
                 self._tally.add_unread([Unread(path=path, why="nested deeper than any repository")])
                 return ()
         self._request.tell(f"repository {number:,}, {shown(name)}")
         return list(found.below)
 
-    def _uses(self, table: BlobTable, *, complete: bool) -> tuple[list[RepositoryUse], int]:
-        """What garbage collection would free, by repository and the most first, and the bytes of recent blobs.
+    def _garbage(self, table: BlobTable, *, complete: bool) -> Sums | None:
+        """What garbage collection would delete.
 
-        Nothing where not everything was read and understood: what is not seen may be in use.
+        None where not everything was read and understood: what is not seen may be in use.
         """
         tally = self._tally
         certain = complete and not tally.unread_seen and not tally.unparsed
         if not certain or self._tree.scope is not None or self._tree.has_database:
-            return [], 0
-        sums: dict[int, list[int]] = {}
-        recent = 0
-        used, kept = bytes(table.used), bytes(table.kept)
-        for marks, column in ((used, 0), (kept, 2)):
-            position = marks.find(0)
-            while position >= 0:
-                if column == 0 or used[position]:
-                    of_one = sums.setdefault(table.owners[position], [0, 0, 0, 0])
-                    of_one[column] += 1
-                    of_one[column + 1] += table.sizes[position]
-                    if column == 0 and table.seen[position] & RECENT:
-                        recent += table.sizes[position]
-                position = marks.find(0, position + 1)
-        uses = [
-            RepositoryUse(
-                repository=shown(self._names[owner - 1]) if owner else None,
-                blobs=blobs,
-                size=size,
-                untagged_blobs=untagged,
-                untagged_size=untagged_size,
-            )
-            for owner, (blobs, size, untagged, untagged_size) in sums.items()
-        ]
-        uses.sort(key=lambda each: (-each.size - each.untagged_size, each.repository or ""))
-        return uses, recent
+            return None
+        return garbage(table)
 
 
 class _Conclusion:
@@ -286,14 +260,15 @@ class _Conclusion:
         scope: str | None = None,
         table: BlobTable | None = None,
         verification: BlobVerification | None = None,
-        uses: list[RepositoryUse] | None = None,
-        recent: int = 0,
+        uses: RepositoryUses | None = None,
+        sums: Sums | None = None,
         dangling: tuple[str, ...] = (),
     ) -> StorageContent:
         """The fact."""
         tally, tree = self._tally, self._tree
         links, lost = self._confirmed(began)
-        uses = uses or []
+        uses = uses or RepositoryUses()
+        listed, total = uses.listed(sums), uses.total()
         prefix = f"{tree.path}/"
         return StorageContent(
             given=shown(str(given)),
@@ -320,9 +295,12 @@ class _Conclusion:
             ),
             dangling=dangling,
             unread_seen=tally.unread_seen,
-            uses=tuple(uses[:MOST_LISTED]),
-            uses_seen=len(uses),
-            recent_size=recent,
+            uses=listed,
+            uses_seen=len(uses.names) + (sums is not None and 0 in sums.rows),
+            garbage=sums.total() if sums is not None else None,
+            uploads=total.uploads,
+            upload_size=total.upload_size,
+            recent_size=sums.recent if sums is not None else 0,
             verification=verification,
             seconds=round(seconds, 3),
         )

@@ -28,6 +28,7 @@ from regdoctor.host.storage.files import (
 )
 from regdoctor.host.storage.tally import (
     MOST_SUSPECTS,
+    RepositoryNumbers,
     SuspectBytes,
     SuspectLink,
     SuspectLoss,
@@ -53,6 +54,12 @@ MOST_POSITIONS: Final = 2 * CHUNK
 """Layers of one repository whose positions are kept for its manifests."""
 _DEEPEST: Final = 8
 """Indexes within indexes."""
+_PART: Final = 1
+"""Mark of a blob that was come across as a config or layer."""
+_CHILD: Final = 2
+"""Mark of a manifest that an index lists."""
+_TOP: Final = 3
+"""Mark of a manifest that a tag names, or that was taken from the repository's links."""
 
 
 def split(digest: str) -> tuple[str, str] | None:
@@ -129,23 +136,29 @@ class RepositoryReader:
         """The folder of a repository."""
         return f"{self._tree}/repositories/{name}"
 
-    def read(self, name: str, number: int) -> None:
-        """Reads everything of a repository.
+    def read(self, name: str, number: int) -> RepositoryNumbers:
+        """Reads everything of a repository; its uploads aside.
 
         :param number: marks the blobs that it is the first to link.
         """
+        numbers = RepositoryNumbers()
         linked = _ListedLinks(self, name, number)
         manifests = _Manifests(self, name, linked)
 
         def tags(names: Sequence[str]) -> None:
             manifests.follow(self._tagged(name, names, linked), kept=True)
-            self.tally.add(tags=len(names))
+            numbers.tags += len(names)
 
         self.walk(f"{self.folder(name)}/_manifests/tags", tags)
+        numbers.manifests = linked.manifests
+        # A tag may mean a manifest whose own link is broken, which is not counted.
+        numbers.untagged = max(0, linked.manifests - manifests.named)
         for digests in linked.revisions(without=manifests.seen):
             manifests.follow(dict.fromkeys(digests, ()), kept=False)
         manifests.report()
-        self.tally.add(repositories=1, manifests=linked.manifests)
+        numbers.size = linked.size
+        self.tally.add(repositories=1, tags=numbers.tags, manifests=numbers.manifests)
+        return numbers
 
     def read_image(self, name: str, *, tag: str | None = None, digest: str | None = None) -> bool:
         """Reads what one tag or digest of a repository leads to; false where the repository has neither."""
@@ -344,14 +357,24 @@ class RepositoryReader:
                 if not owners[position]:
                     owners[position] = number
 
-    def use_marks(self, *, kept: bool) -> tuple[memoryview, ...]:
+    def use_marks(self, *, kept: bool, linked: bool, named: bool) -> tuple[memoryview, ...]:
         """Where to note that a manifest refers to a blob, or is one.
 
         :param kept: whether a tag leads there.
+        :param linked: whether the repository links the manifest.
+        :param named: whether a tag names the manifest itself.
         """
-        if self._table is None:
+        table = self._table
+        if table is None:
             return ()
-        return (self._table.used, self._table.kept) if kept else (self._table.used,)
+        marks = [table.used]
+        if kept:
+            marks.append(table.kept)
+        if linked:
+            marks.append(table.used_directly)
+        if named:
+            marks.append(table.kept_directly)
+        return tuple(marks)
 
 
 class _ListedLinks:
@@ -370,6 +393,8 @@ class _ListedLinks:
         self._lost: list[str] = []
         """Manifests that are linked and not there."""
         self._layers = reader.blobs.marks()
+        self.size = 0
+        """Bytes of all that is linked."""
         self._all_revisions = self._read("_manifests/revisions", self._revision)
         self._all_layers = self._read("_layers", self._layer)
 
@@ -381,7 +406,7 @@ class _ListedLinks:
     def revisions(self, without: bytearray) -> Iterator[list[str]]:
         """The digests of manifests that are linked, in chunks; those that are not there last.
 
-        :param without: marks those that nobody wants.
+        :param without: marks as manifests those that nobody wants.
         """
         blobs, marks = self._reader.blobs, self._revisions
         if isinstance(blobs, BlobTable):
@@ -389,7 +414,7 @@ class _ListedLinks:
                 found: list[str] = []
                 position = marks.find(1, positions.start, positions.stop)
                 while position >= 0:
-                    if not without[position]:
+                    if without[position] < _CHILD:
                         found.append(f"{algorithm}:{blobs.encoded(algorithm, position)}")
                     position = marks.find(1, position + 1, positions.stop)
                 if found:
@@ -484,6 +509,7 @@ class _ListedLinks:
             position = find(reader.blobs, digest)
             if position >= 0:
                 self._revisions[position] = 1
+                self.size += reader.blobs.sizes[position]
                 found.append(position)
             elif len(self._lost) < MOST_SUSPECTS:
                 self._lost.append(digest)
@@ -506,7 +532,7 @@ class _ListedLinks:
                 self._reader.tally.add(suspects=1)
                 self._unclear_now(digest)
                 return
-        blobs, layers = self._reader.blobs, self._layers
+        blobs, layers, sizes = self._reader.blobs, self._layers, self._reader.blobs.sizes
         found = []
         for encoded in names:
             try:
@@ -514,7 +540,9 @@ class _ListedLinks:
             except ValueError:
                 continue
             if position >= 0:
-                layers[position] = 1
+                if not layers[position]:
+                    layers[position] = 1
+                    self.size += sizes[position]
                 found.append(position)
                 if len(self.positions) < MOST_POSITIONS:
                     self.positions[f"{algorithm}:{encoded}"] = position
@@ -582,6 +610,13 @@ class _Manifests:
             if not following:
                 return
             level, parents = following, following_parents
+        # What lies deeper still may be in use.
+        self._reader.tally.add(unparsed=1)
+
+    @property
+    def named(self) -> int:
+        """How many manifests tags name themselves, as long as nothing else was followed."""
+        return self.seen.count(_TOP)
 
     def _follow_some(
         self,
@@ -593,16 +628,26 @@ class _Manifests:
         digests: Sequence[str],
     ) -> None:
         for digest in digests:
-            names = level[digest]
-            references = self._manifest(digest, parents.get(digest), names, kept=kept)
+            names, parent = level[digest], parents.get(digest)
+            position = find(self._reader.blobs, digest)
+            linked = parent is None or self._linked.has_revision(digest, position) is not False
+            marks = self._reader.use_marks(kept=kept, linked=linked, named=kept and parent is None)
+            references = self._manifest(digest, position, parent, names, marks, linked=linked)
             if references is None:
                 continue
             if references.config is not None:
-                self._blobs((references.config,), BlobPart.CONFIG, digest, names, kept=kept)
-            self._blobs(references.all_layers, BlobPart.LAYER, digest, names, kept=kept)
+                self._blobs((references.config,), BlobPart.CONFIG, digest, names, marks)
+            self._blobs(references.all_layers, BlobPart.LAYER, digest, names, marks)
             for child in references.manifests or ():
                 following_parents.setdefault(child.digest, digest)
                 following.setdefault(child.digest, names)
+                self._mark(find(self._reader.blobs, child.digest), marks)
+
+    @staticmethod
+    def _mark(position: int, marks: Sequence[memoryview]) -> None:
+        if position >= 0:
+            for each in marks:
+                each[position] = 1
 
     def report(self) -> None:
         """Hands over what was missing."""
@@ -615,22 +660,28 @@ class _Manifests:
             suspect(SuspectLink(self._name, LinkKind.LAYER, digest, by))
 
     def _manifest(
-        self, digest: str, parent: str | None, names: Sequence[str], *, kept: bool
+        self,
+        digest: str,
+        position: int,
+        parent: str | None,
+        names: Sequence[str],
+        marks: Sequence[memoryview],
+        *,
+        linked: bool,
     ) -> ManifestReferences | None:
         """Reads one manifest; None where it was read before, is not there, or cannot be read."""
         blobs, tally = self._reader.blobs, self._reader.tally
-        position = find(blobs, digest)
         if position == ABSENT:
             part = BlobPart.MANIFEST if parent is None else BlobPart.CHILD
             self._lack(digest, part, None, parent, names)
             return None
-        if parent is not None and self._linked.has_revision(digest, position) is False:
+        if not linked:
             self._lack_link(LinkKind.REVISION, digest, names)
-        if position < 0 or self.seen[position]:
+        rank = _TOP if parent is None else _CHILD
+        if position < 0 or self.seen[position] >= rank:
             return None
-        self.seen[position] = 1
-        for marks in self._reader.use_marks(kept=kept):
-            marks[position] = 1
+        self.seen[position] = rank
+        self._mark(position, marks)
         size, parts = blobs.sizes[position], split(digest)
         if parts is None:
             return None
@@ -657,11 +708,16 @@ class _Manifests:
         return references
 
     def _blobs(
-        self, parts: Sequence[Referred], part: BlobPart, manifest: str, names: Sequence[str], *, kept: bool
+        self,
+        parts: Sequence[Referred],
+        part: BlobPart,
+        manifest: str,
+        names: Sequence[str],
+        used: Sequence[memoryview],
     ) -> None:
         """Looks for a config or for layers."""
         reader, linked, seen = self._reader, self._linked, self.seen
-        blobs, used = reader.blobs, reader.use_marks(kept=kept)
+        blobs = reader.blobs
         for referred in parts:
             digest = referred.digest
             known = linked.positions.get(digest)
@@ -675,7 +731,7 @@ class _Manifests:
             for marks in used:
                 marks[position] = 1
             if not seen[position]:
-                seen[position] = 1
+                seen[position] = _PART
                 if 0 <= referred.size != blobs.sizes[position]:
                     reader.tally.suspect(SuspectBytes(digest, referred.size))
                 if digest not in linked.broken and linked.has_layer(digest, position) is False:

@@ -75,6 +75,19 @@ Suspect = SuspectTag | SuspectLink | SuspectLoss | SuspectBytes
 
 
 @dataclass
+class RepositoryNumbers:
+    """What one repository holds. Sizes are bytes; ``size`` is of all blobs that it links."""
+
+    tags: int = 0
+    manifests: int = 0
+    untagged: int = 0
+    """Of the manifests, those that no tag names itself."""
+    size: int = 0
+    uploads: int = 0
+    upload_size: int = 0
+
+
+@dataclass
 class Tally:
     """Numbers, places and suspects, of which so many are kept; the others are counted. Thread-safe."""
 
