@@ -78,7 +78,9 @@ def shake_hands(
     """One handshake with each address that accepts connections, or one through the forward proxy."""
     if endpoint.scheme != "https":
         raise NotApplicable(f"clients address {endpoint.address} by plain HTTP")
-    stores = _stores(endpoint, context)
+    stores = trust.trust_contexts(
+        context.options, _folder_names(endpoint, context), context.home, context.environment
+    )
     if endpoint.proxy is not None:
         openers = {endpoint.host: tunnel.opener(endpoint, context)}
     elif connections is None or not connections.open_addresses:
@@ -135,11 +137,10 @@ def _judged(handshake: Handshake, stores: tuple[trust.TrustStore, ...], context:
     )
 
 
-def _stores(endpoint: Endpoint, context: Context) -> tuple[trust.TrustStore, ...]:
-    """What the clients trust; for its token server and blob host they use the registry's own folder."""
+def _folder_names(endpoint: Endpoint, context: Context) -> tuple[str, ...]:
+    """What the host's trust folders may be called; a token server or blob host uses the registry's own."""
     own = endpoint.role in (Role.REGISTRY, Role.TOKEN_SERVER, Role.BLOB_HOST)
-    names = trust.folder_names(endpoint.address, context.target.domain if own else None)
-    return trust.trust_stores(context.options, names, context.home, context.environment)
+    return trust.folder_names(endpoint.address, context.target.domain if own else None)
 
 
 @probe
@@ -179,7 +180,8 @@ def look_up_issuers(endpoint: Endpoint, handshakes: Handshakes, context: Context
     ]
     if not wanted:
         raise NotApplicable(f"no certificate of {endpoint.address} says where an issuer that is missing lies")
-    store = _stores(endpoint, context)[0]
+    names = _folder_names(endpoint, context)
+    store = trust.trust_stores(context.options, names, context.home, context.environment)[0]
     return MissingIssuers(lookups=tuple(_look_up(*each, store, context) for each in wanted[:MOST_LOOKUPS]))
 
 

@@ -500,7 +500,8 @@ def chain_order(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
 def trust_differs(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
     """One client of this host accepts the chain, and another, with files of its own, rejects it."""
     for each in served(handshakes):
-        verifications = each.handshake.verifications
+        # Nobody has to trust by the system alone what a client was given files for.
+        verifications = [one for one in each.handshake.verifications if one.context.name != "system"]
         accepting = [one for one in verifications if one.accepted]
         rejecting = [one for one in verifications if not one.accepted]
         if not accepting or not rejecting or each.is_default:
@@ -571,7 +572,6 @@ _CLIENTS = {
     "docker": "docker",
     "containers": "podman, skopeo and CRI-O",
     "containerd": "containerd",
-    "system": "programs that use the system's store alone",
     "given": "a client with the given authorities",
 }
 

@@ -486,6 +486,78 @@ def test_clients_of_this_host_that_differ_are_warned_about(serve: Serve, root: m
     assert "podman" in finding["detail"]
 
 
+def of_every_client(address: str, docker: str, containers: str, containerd: str) -> dict[str, str | Path]:
+    """Files in which each client of this host finds its authority for a registry."""
+    return {
+        f"/etc/docker/certs.d/{address}/ca.crt": docker,
+        f"/etc/containers/certs.d/{address}/ca.crt": containers,
+        f"/etc/containerd/certs.d/{address}/hosts.toml": (
+            f'server = "https://{address}"\n[host."https://{address}"]\nca = "/etc/containerd/own.pem"\n'
+        ),
+        "/etc/containerd/own.pem": containerd,
+    }
+
+
+def test_the_report_shows_who_trusts_the_chain_and_who_does_not(
+    serve: Serve, root: make.Authority, ca: Path, tmp_path: Path
+) -> None:
+    """Every trust context that this host has: given, docker's, podman's, containerd's and the system's."""
+    registry = serve(root.issue([NAME]))
+    other = make.root_authority("Other Root").ca_pem
+    page = tmp_path / "report.html"
+    arguments = ("--cacert", ca, "--output", f"html={page}")
+    files = of_every_client(registry.address, docker=other, containers=root.ca_pem, containerd=other)
+
+    result = check(registry.address, *arguments, files=files)
+    text = check(registry.address, "--cacert", ca, files=files, report_format="text").stdout
+
+    assert_single_root_cause(result, "tls/trust-differs")
+    (seen,) = result.report["targets"][0]["facts"]["handshakes"].values()
+    (shaken,) = seen["handshakes"]
+    judged = {each["context"]["name"]: not each["errors"] for each in shaken["verifications"]}
+    assert judged == {
+        "given": True,
+        "docker": False,
+        "containers": True,
+        "containerd": False,
+        "system": False,
+    }
+    table = text.partition("Who on this host trusts the certificate of reg.test\n")[2].partition("\n\n")[0]
+    for trust, verdict in [
+        ("given authorities", "accepted"),
+        ("docker certs.d", "refused: unknown authority"),
+        ("containers certs.d", "accepted"),
+        ("containerd hosts.toml", "refused: unknown authority"),
+        ("system bundle", "refused: unknown authority"),
+    ]:
+        (row,) = [line for line in table.splitlines() if line.strip().startswith(trust)]
+        assert verdict in row
+        assert f"<td>{trust}<br>" in page.read_text()
+    assert f"/etc/docker/certs.d/{registry.address}/ca.crt" in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_clients_that_agree_are_healthy(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue([NAME]))
+    files = of_every_client(registry.address, *(root.ca_pem,) * 3)
+
+    assert_healthy(check(registry.address, "--cacert", ca, files=files))
+    assert_healthy(check(registry.address, files=files))
+
+
+@pytest.mark.parametrize("client", ["containers", "containerd", "both"])
+def test_a_host_without_docker_is_healthy(serve: Serve, root: make.Authority, client: str) -> None:
+    registry = serve(root.issue([NAME]))
+    files = of_every_client(registry.address, *(root.ca_pem,) * 3)
+    del files[f"/etc/docker/certs.d/{registry.address}/ca.crt"]
+    if client == "containers":
+        del files[f"/etc/containerd/certs.d/{registry.address}/hosts.toml"]
+    elif client == "containerd":
+        del files[f"/etc/containers/certs.d/{registry.address}/ca.crt"]
+
+    assert_healthy(check(registry.address, files=files, env={"PATH": "/nonexistent"}))
+
+
 def test_the_registrys_folder_serves_its_token_server_too(
     token_registry: TokenRegistry, authority: make.Authority
 ) -> None:

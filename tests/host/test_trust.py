@@ -14,6 +14,7 @@ from regdoctor.host.trust import (
     folder_names,
     list_folders,
     system_authorities,
+    trust_contexts,
     trust_stores,
 )
 from regdoctor.options import Options
@@ -190,6 +191,45 @@ def test_podmans_judgement_counts_where_docker_is_not_installed(tmp_path: Path) 
     found = stores(Options(hosts_dir=tmp_path / "none"), tmp_path)
 
     assert [store.name for store in found] == ["containers", "docker"]
+
+
+def test_without_docker_the_first_engine_with_a_folder_counts(tmp_path: Path) -> None:
+    write(tmp_path / ".config/containers/certs.d/reg.test:5000/ca.crt", pem())
+    write(tmp_path / "hosts/reg.test:5000/ca.crt", pem())
+
+    found = stores(Options(hosts_dir=tmp_path / "hosts"), tmp_path)
+
+    assert [store.name for store in found] == ["containers", "containerd", "docker"]
+
+
+def contexts(options: Options, home: Path) -> list[str]:
+    return [store.name for store in trust_contexts(options, NAMES, home, NO_DOCKER)]
+
+
+def test_the_system_alone_is_a_context_of_its_own(tmp_path: Path) -> None:
+    assert contexts(Options(hosts_dir=tmp_path / "none"), tmp_path) == ["docker", "system"]
+
+
+def test_clients_with_files_are_contexts_beside_what_is_given(tmp_path: Path) -> None:
+    given = Options(cacert=write(tmp_path / "ca.pem", pem()), hosts_dir=tmp_path / "hosts")
+
+    assert contexts(given, tmp_path) == ["given", "system"]
+
+    write(tmp_path / ".config/docker/certs.d/reg.test:5000/ca.crt", pem())
+    write(tmp_path / ".config/containers/certs.d/reg.test:5000/ca.crt", pem())
+    write(tmp_path / "hosts/reg.test:5000/ca.crt", pem())
+
+    assert contexts(given, tmp_path) == ["given", "docker", "containers", "containerd", "system"]
+    assert contexts(Options(certs_dir=tmp_path / "none", hosts_dir=tmp_path / "hosts"), tmp_path) == [
+        "given",
+        "system",
+    ]
+
+
+def test_docker_that_is_not_installed_is_no_context(tmp_path: Path) -> None:
+    write(tmp_path / ".config/containers/certs.d/reg.test:5000/ca.crt", pem())
+
+    assert contexts(Options(hosts_dir=tmp_path / "none"), tmp_path) == ["containers", "system"]
 
 
 @pytest.mark.parametrize("folder", ["reg.test_5000_", "reg.test:5000", "_default"])

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from regdoctor.facts.base import EndpointFact, Fact, Failure
+from regdoctor.facts.base import Cell, EndpointFact, Fact, Failure, Table, TableFact
 
 
 class ServedCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +59,8 @@ class TrustContext(msgspec.Struct, frozen=True, kw_only=True):
     """Why one of its files could not be used."""
     own_authorities: tuple[str, ...] = ()
     """The subjects of those authorities that it has for this host alone, besides the system's."""
+    own_paths: tuple[str, ...] = ()
+    """The files that hold them."""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,10 +141,74 @@ class MissingIssuers(EndpointFact, frozen=True, kw_only=True):
     lookups: tuple[IssuerLookup, ...]
 
 
-class Handshakes(EndpointFact, frozen=True, kw_only=True):
-    """TLS handshakes with every address that accepted a connection."""
+_TRUST = {
+    "given": "given authorities",
+    "docker": "docker certs.d",
+    "containers": "containers certs.d",
+    "containerd": "containerd hosts.toml",
+    "system": "system bundle",
+}
+_REFUSALS = {
+    "unable-to-get-issuer-cert": "unknown authority",
+    "unable-to-get-issuer-cert-locally": "unknown authority",
+    "unable-to-verify-leaf-signature": "unknown authority",
+    "self-signed-cert-in-chain": "unknown authority",
+    "depth-zero-self-signed-cert": "self-signed",
+    "cert-has-expired": "expired",
+    "cert-not-yet-valid": "not yet valid",
+    "invalid-purpose": "not for servers",
+}
+
+
+class Handshakes(EndpointFact, TableFact, frozen=True, kw_only=True):
+    """TLS handshakes with every address that accepted a connection.
+
+    As a table: what each trust context of this host makes of each chain that is served, where they differ.
+    """
 
     handshakes: tuple[Handshake, ...]
+
+    def table(self) -> Table | None:
+        """The trust contexts by row, the chains by column."""
+        chains: dict[tuple[str, ...], list[Handshake]] = {}
+        for each in self.handshakes:
+            if each.verifications:
+                chains.setdefault(tuple(one.sha256 for one in each.chain), []).append(each)
+        shown = [each[0] for each in chains.values()]
+        if all(len({one.accepted for one in each.verifications}) < 2 for each in shown):
+            return None
+        where = [
+            f"at {', '.join(one.address for one in each)}" if len(chains) > 1 else "judgement"
+            for each in chains.values()
+        ]
+        contexts = {one.context.name: one.context for each in shown for one in each.verifications}
+        return Table(
+            title=f"Who on this host trusts the certificate of {shown[0].server_name}",
+            columns=("trust", *where),
+            rows=tuple(
+                (_context_cell(context), *(_judgement_cell(name, each) for each in shown))
+                for name, context in contexts.items()
+            ),
+        )
+
+
+def _context_cell(context: TrustContext) -> Cell:
+    files = context.paths if context.name == "system" else context.own_paths
+    notes = (", ".join(files) or "no file for this host: the system bundle alone", context.problem)
+    return Cell(text=_TRUST.get(context.name, context.name), notes=tuple(filter(None, notes)))
+
+
+def _judgement_cell(name: str, handshake: Handshake) -> Cell:
+    found = next((one for one in handshake.verifications if one.context.name == name), None)
+    if found is None:
+        return Cell(text="")
+    if found.accepted:
+        return Cell(
+            text="accepted", notes=(f"by {found.anchor.subject}",) if found.anchor is not None else ()
+        )
+    first = found.errors[0]
+    said = _REFUSALS.get(first.name, first.name.replace("-", " "))
+    return Cell(text=f"refused: {said}", notes=(f"at {first.subject}",) if first.subject else ())
 
 
 class ClientRejection(msgspec.Struct, frozen=True, kw_only=True):

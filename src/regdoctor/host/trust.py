@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from regdoctor.certificates import names_of, pem_certificates
 from regdoctor.options import Options
 
@@ -183,8 +185,8 @@ def trust_stores(
 ) -> tuple[TrustStore, ...]:
     """What the clients on this host trust for a registry; the first one's judgement counts for the run.
 
-    Authorities that the options name replace all folders. Else docker's counts, or that of the one other
-    engine that has a folder for the registry where docker is not installed. Of the others those are given
+    Authorities that the options name replace all folders. Else docker's counts, or where docker is
+    not installed that of the first other engine that has a folder for the registry. Of the others those are given
     that have files of their own:
 
     - docker reads ``/etc/docker/certs.d/HOST[:PORT]``, without root ``~/.config/docker/certs.d`` (moby
@@ -207,9 +209,26 @@ def trust_stores(
     containerd = _containerd(containerd_roots(options), names, options)
     if containerd is not None:
         others.append(containerd)
-    if not docker.files and len(others) == 1 and not docker_installed(environment):
+    if not docker.files and others and not docker_installed(environment):
         return (*others, docker)
     return (docker, *others)
+
+
+def trust_contexts(
+    options: Options, names: Sequence[str], home: Path, environment: Mapping[str, str]
+) -> tuple[TrustStore, ...]:
+    """Everything on this host that a served chain can be judged by; the first one counts for the run.
+
+    Besides :func:`trust_stores` these are, where ``--cacert`` is given, those clients that have files of their own
+    for the registry, and last the system's authorities alone. docker without files of its own is left out where it
+    is not installed: it would be the system once more.
+    """
+    first, *others = trust_stores(options, names, home, environment)
+    if options.cacert is not None and options.certs_dir is None:
+        folders = replace(options, cacert=None)
+        others = [store for store in trust_stores(folders, names, home, environment) if store.files]
+    kept = [store for store in others if store.files or docker_installed(environment)]
+    return (first, *kept, TrustStore(name="system"))
 
 
 def docker_roots(home: Path) -> tuple[Path, ...]:

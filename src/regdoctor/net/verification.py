@@ -81,6 +81,7 @@ def verify(chain: Sequence[bytes], store: TrustStore, system: Authorities, now: 
             paths=(*system.paths, *(str(path) for path in store.files)),
             authorities=len(system.certificates) + len(store.extra.certificates),
             problem=store.problem,
+            own_paths=tuple(str(path) for path in store.files),
             own_authorities=tuple(read_certificate(der).subject for der in store.extra.certificates[:20]),
         ),
         errors=tuple(errors),
