@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from regdoctor.api import (
     Answer,
@@ -18,16 +16,16 @@ from regdoctor.api import (
     Credentials,
     Endpoint,
     Failure,
-    FailureKind,
     FileState,
     HtpasswdFile,
     KubernetesObjects,
     ManifestLook,
     NotApplicable,
+    Permissions,
     Ping,
+    Product,
     PullAuthorization,
     Refusal,
-    Response,
     Role,
     Scope,
     Secret,
@@ -35,6 +33,7 @@ from regdoctor.api import (
     TokenExchange,
     TokenService,
     TokenSettings,
+    UploadSession,
     challenges,
     docker_config,
     htpasswd,
@@ -42,23 +41,11 @@ from regdoctor.api import (
     probe,
     scopes,
     token_requests,
-    token_server,
     token_settings,
-    tokens,
 )
 
-_MAY_BE_THE_SCHEME = frozenset(
-    {
-        FailureKind.TLS_NOT_SPOKEN,
-        FailureKind.TLS_FAILURE,
-        FailureKind.CONNECTION_CLOSED,
-        FailureKind.CONNECTION_RESET,
-        FailureKind.CONNECTION_REFUSED,
-        FailureKind.RESPONSE_MALFORMED,
-    }
-)
-"""Ways in which a request ends that was made with the wrong scheme."""
-_TLS_PORT = re.compile(r"http request.{0,20}to .{0,10}https|plain http", re.IGNORECASE)
+from .exchanging import ask_for_token
+from .permissions import Asker
 
 
 @probe
@@ -181,7 +168,7 @@ def exchange_token(
     if credentials.kind is CredentialKind.REGISTRY_TOKEN:
         raise NotApplicable("the stored credential is a token for the registry itself")
     actions = ("push",) if context.options.push else ()
-    return _exchange(service, credentials, _pull_scope(target, *actions), context)
+    return ask_for_token(service, credentials, _pull_scope(target, *actions), context)
 
 
 def _pull_scope(target: Target, *more: str) -> tuple[Scope, ...]:
@@ -189,83 +176,6 @@ def _pull_scope(target: Target, *more: str) -> tuple[Scope, ...]:
     return (
         (scopes.repository_scope(target.repository, "pull", *more),) if target.repository is not None else ()
     )
-
-
-def _exchange(
-    service: TokenService, credentials: Credentials, asked: tuple[Scope, ...], context: Context
-) -> TokenExchange:
-    realm = service.realm or ""
-    if credentials.kind is CredentialKind.IDENTITY_TOKEN and credentials.secret is not None:
-        request = token_requests.refresh_request(realm, service.service, asked, credentials.secret)
-    else:
-        request = token_requests.token_request(
-            realm, service.service, asked, username=credentials.username, password=credentials.secret
-        )
-    seen = TokenExchange(
-        url=request.url,
-        method=request.method,
-        account=credentials.username if request.carries_credentials else None,
-        credential_sent=request.carries_credentials,
-        asked=asked,
-        request_bytes=request.size,
-    )
-    from msgspec.structs import replace
-
-    try:
-        response = token_server.ask_once(context, request)
-    except token_server.CredentialsWithheld as where:
-        return replace(
-            seen, withheld=str(where), credential_sent=False, other_scheme=_other_scheme(realm, context)
-        )
-    if isinstance(response, Failure):
-        other = _other_scheme(realm, context) if response.kind in _MAY_BE_THE_SCHEME else None
-        return replace(seen, failure=response, other_scheme=other)
-    if response.answer.status != 200:
-        other = _other_scheme(realm, context) if _speaks_tls_instead(response.answer) else None
-        return replace(seen, answer=response.answer, other_scheme=other)
-    return _with_token(seen, response, context)
-
-
-def _with_token(seen: TokenExchange, response: Response, context: Context) -> TokenExchange:
-    """Reads the token out of an answer with status 200."""
-    from msgspec.structs import replace
-
-    read = tokens.parse_token_response(response.body, response.answer.header("content-type"))
-    if read.token is None:
-        return replace(seen, answer=response.answer, problem=read.problem, html=read.looks_like_html)
-    context.conceal(read.token)
-    if read.refresh_token is not None:
-        context.conceal(read.refresh_token)
-    claims = tokens.decode_token(read.token)
-    granted = claims.access if claims.states_access else None
-    if granted is None and read.scope is not None:
-        granted = scopes.parse_scope(read.scope)
-    return replace(
-        seen,
-        answer=response.answer,
-        token=read.token,
-        claims=claims,
-        granted=granted,
-        expires_in=read.expires_in,
-    )
-
-
-def _speaks_tls_instead(answer: Answer) -> bool:
-    """Whether a plain request was answered with the 400 that TLS ports give (Go ``net/http``, nginx, Apache)."""
-    text = answer.body_excerpt.lower()
-    return (
-        answer.status == 400 and re.search(r"http request.{0,20}to .{0,10}https|plain http", text) is not None
-    )
-
-
-def _other_scheme(realm: str, context: Context) -> Answer | None:
-    """What the token server answers to an anonymous look with the other scheme."""
-    parts = urlsplit(realm)
-    url = parts._replace(scheme="http" if parts.scheme == "https" else "https", query="").geturl()
-    response = context.http.request("GET", url, proxy=context.find_proxy(url), verify=False)
-    if isinstance(response, Failure) or _speaks_tls_instead(response.answer):
-        return None
-    return response.answer
 
 
 @probe
@@ -391,7 +301,7 @@ def _with_login(
         if asked.of("bearer") is not None:
             service = _token_service(endpoint, asked, context)
             if service.host is not None and credentials.kind is not CredentialKind.REGISTRY_TOKEN:
-                exchange = _exchange(service, credentials, _pull_scope(target), context)
+                exchange = ask_for_token(service, credentials, _pull_scope(target), context)
             header = _bearer_header(endpoint, credentials, exchange)
         else:
             header = _basic_header(endpoint, credentials)
@@ -478,7 +388,45 @@ def _with_wider(
     parent, slash, _name = repository.rpartition("/")
     control = f"{parent}{slash}{_random_name()}"
     wanted = (scopes.repository_scope(repository, "pull", "push"), scopes.repository_scope(control, "pull"))
-    return replace(seen, wider=_exchange(service, credentials, wanted, context), control=control)
+    return replace(seen, wider=ask_for_token(service, credentials, wanted, context), control=control)
+
+
+@probe
+def tell_permissions(
+    endpoint: Endpoint,
+    target: Target,
+    asked: Challenges,
+    credentials: Credentials,
+    service: TokenService | None,
+    exchange: TokenExchange | None,
+    authorization: PullAuthorization | None,
+    manifest: ManifestLook | None,
+    session: UploadSession | None,
+    product: Product | None,
+    context: Context,
+) -> Permissions:
+    """Tells who may pull, push, delete and list repositories: anonymous clients, and the account that was found.
+
+    Tokens are asked for all of it, which changes nothing; what an upload has shown is taken from there.
+    """
+    asker = Asker(
+        endpoint=endpoint,
+        target=target,
+        asked=asked,
+        service=service,
+        product=product,
+        manifest=manifest,
+        session=session,
+        authorization=authorization,
+        context=context,
+    )
+    anonymous, account = asker.both(credentials, exchange)
+    return Permissions(
+        repository=target.repository,
+        anonymous=anonymous,
+        account=account,
+        account_name=credentials.username,
+    )
 
 
 @probe

@@ -146,6 +146,14 @@ def ping_not_challenged(
     )
 
 
+def _shadowed(credentials: Credentials) -> str:
+    """That the file is no fallback for a helper, with the entry that shows it."""
+    if not credentials.shadowed:
+        return "An entry in the file is not used instead."
+    places = ", ".join(f"{each.place} (“{each.key}”)" for each in credentials.shadowed[:3])
+    return f"The file has an entry as well, {places}: while the helper is named, it is not looked at."
+
+
 def _ask_helper(call: HelperCall) -> str:
     return f"echo {shlex.quote(call.server)} | {shlex.quote(call.program)} get"
 
@@ -171,7 +179,7 @@ def helper(credentials: Credentials, registries: Registries) -> Iterator[Draft]:
         words = f": {call.message}" if call.message else ""
         yield finding(
             "auth/helper-failed",
-            f"{named}. Asked for {call.server} it {how}{words}. An entry in the file is not used instead.",
+            f"{named}. Asked for {call.server} it {how}{words}. {_shadowed(credentials)}",
             fix=(_ask_helper(call),),
             evidence=("credentials",),
             endpoint=_first(registries),
@@ -221,7 +229,7 @@ def nothing_to_send(
         yield finding(
             "auth/helper-failed",
             f"{refused.why} {call.place} leaves the credentials for {credentials.key} to {call.program} "
-            f"({call.setting}), which has nothing for {call.server}. An entry in the file is not used instead.",
+            f"({call.setting}), which has nothing for {call.server}. {_shadowed(credentials)}",
             fix=(f"docker login {shlex.quote(credentials.key)}", _ask_helper(call)),
             evidence=evidence,
             endpoint=place,
@@ -282,6 +290,8 @@ def credentials_rejected(
     notes = [seen]
     if credentials.username == "robot" or (credentials.username or "").endswith("+"):
         notes.append("The user name looks cut: a shell may have eaten what follows a “$”; use single quotes.")
+    for other in (*credentials.shadowed, *credentials.near_misses)[:2]:
+        notes.append(f"Another entry is not used: {other.place}, “{other.key}”: {other.why}.")
     proxy = wording.proxy_in_front(asked.answer)
     if proxy is not None and exchange is None:
         notes.append(

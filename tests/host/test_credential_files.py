@@ -67,11 +67,25 @@ def test_an_auth_that_clients_cannot_decode_says_where(value: str, words: str) -
         ("alice:p\nw", "holds a line end"),
         ("alice\n:pw", "user name holds a line end"),
         (b"alice:\xff\xfe", "not UTF-8"),
+        ("alice:'pw'", "password stands in quotation marks"),
+        ('"alice":pw', "user name stands in quotation marks"),
+        ("alice: pw", "begins or ends with a blank"),
+        ("alice:$CI_JOB_TOKEN", "name of a variable"),
+        ("alice:${{ secrets.TOKEN }}", "name of a variable"),
+        ("alice:p\\!w", "backslash before"),
     ],
 )
 def test_what_is_sent_although_it_is_odd_is_said(decoded: str | bytes, words: str) -> None:
     _, _, odd = decode_auth(auth(decoded))
     assert words in (odd or "")
+
+
+@pytest.mark.parametrize(
+    "decoded",
+    ["robot$ci+team:pw", "alice:p$w!", "alice:p'w", "$oauthtoken:pw", "alice:a b", "AWS:$2y$05$x", "a:''"],
+)
+def test_what_only_looks_odd_is_not_called_so(decoded: str) -> None:
+    assert decode_auth(auth(decoded))[2] is None
 
 
 @given(st.text(max_size=30))

@@ -66,7 +66,6 @@ def test_docker_compares_keys_as_texts_and_urls_by_their_host(
     assert (found.kind, found.username, found.secret) == (CredentialKind.PASSWORD, user, Secret("pw"))
     assert (found.source, found.stored_as) == (str(path), key)
     assert not found.problems
-    assert not found.near_misses
 
 
 def test_tokens_outrank_the_password(tmp_path: Path) -> None:
@@ -104,6 +103,21 @@ def test_a_helper_is_asked_instead_of_the_file(config: dict[str, Any], tmp_path:
     assert (found.username, found.secret, found.source) == ("helper", Secret("hs"), "docker-credential-test")
     assert found.helper is not None
     assert found.helper.outcome is HelperOutcome.FOUND
+    assert [(each.key, each.username) for each in found.shadowed] == [("reg.test", "file")]
+
+
+def test_an_entry_that_is_used_is_behind_no_helper(tmp_path: Path) -> None:
+    """podman looks into its own file after docker's helper had nothing."""
+    docker_config(tmp_path, {"other.test": auth("file")}, credHelpers={"elsewhere.test": "test"})
+    assert find("reg.test", tmp_path).shadowed == ()
+    assert find("other.test", tmp_path).shadowed == ()
+
+
+def test_other_entries_of_the_registry_are_told_beside_the_one_that_is_used(tmp_path: Path) -> None:
+    docker_config(tmp_path, {"reg.test:5000": auth("right"), "reg.test": auth("other")})
+    found = find("reg.test:5000", tmp_path)
+    assert found.username == "right"
+    assert [(each.key, each.username) for each in found.near_misses] == [("reg.test", "other")]
 
 
 def test_the_file_is_no_fallback_for_a_helper_that_has_nothing(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from regdoctor.facts.base import (
     Moment,
     Role,
     Settings,
+    TableFact,
     discovered_role,
     fact_name,
 )
@@ -112,7 +113,12 @@ def make_plan(
     }
     if not hosts:
         usable = _without_hosts(usable)
-    wanted = _closure(rules, usable)
+    tables = [
+        fact
+        for fact, (check, _probe) in producers.items()
+        if issubclass(fact, TableFact) and (not only or check.id in only)
+    ]
+    wanted = _closure(rules, usable, tables)
     return Plan(registry=registry, graph=_graph(wanted, usable), rules=rules, deselected=deselected)
 
 
@@ -150,11 +156,13 @@ def _judges(rule: Rule, kind: FileKind) -> bool:
     )
 
 
-def _closure(rules: Sequence[tuple[Check, Rule]], usable: Mapping[type, Probe]) -> tuple[Probe, ...]:
-    """The probes that the rules need, those that discover hosts, and all that these need in turn."""
+def _closure(
+    rules: Sequence[tuple[Check, Rule]], usable: Mapping[type, Probe], tables: Sequence[type]
+) -> tuple[Probe, ...]:
+    """The probes that rules and tables need, those that discover hosts, and all that these need in turn."""
     if not rules:
         return ()
-    pending = [need.fact for _check, rule in rules for need in rule.needs]
+    pending = [*(need.fact for _check, rule in rules for need in rule.needs), *tables]
     pending.extend(fact for fact in usable if discovered_role(fact) is not None)
     wanted: dict[type, Probe] = {}
     while pending:

@@ -6,11 +6,11 @@ Secrets stand in these facts as :class:`regdoctor.secret.Secret` only, which is 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
-from regdoctor.facts.base import Discovery, Endpoint, Fact, Failure, Role
+from regdoctor.facts.base import Cell, Discovery, Endpoint, Fact, Failure, Role, Table, TableFact
 from regdoctor.facts.http import Answer
 from regdoctor.oci.challenge import Challenge
 from regdoctor.oci.scope import Scope
@@ -117,7 +117,7 @@ class HelperCall(msgspec.Struct, frozen=True, kw_only=True):
     """Its output where it failed, redacted."""
 
 
-class Credentials(Fact, frozen=True, kw_only=True):
+class Credentials(TableFact, frozen=True, kw_only=True):
     """Which credentials clients on this host would use for the registry, and how they were looked up.
 
     ``kind`` is None where none were found. ``username`` is shown, the secret never.
@@ -137,11 +137,40 @@ class Credentials(Fact, frozen=True, kw_only=True):
     near_misses: tuple[CredentialNearMiss, ...] = ()
     problems: tuple[CredentialProblem, ...] = ()
     helper: HelperCall | None = None
+    shadowed: tuple[CredentialNearMiss, ...] = ()
+    """Entries that would be used if no helper were asked in place of the file."""
 
     @property
     def found(self) -> bool:
         """Whether there is anything to send."""
         return self.kind is not None
+
+    def table(self) -> Table | None:
+        """Which entry of which file is used, and which are not, and why; None where nothing is stored."""
+        rows: list[tuple[Cell, Cell, Cell, Cell]] = []
+        if self.found:
+            where = Cell(text="", notes=(self.source,) if self.source else ())
+            rows.append(
+                (Cell(text="used"), Cell(text=self.stored_as or ""), Cell(text=self.username or ""), where)
+            )
+        for title, misses in (("behind a helper", self.shadowed), ("not used", self.near_misses)):
+            rows += [_row(title, each.key, each.username, each.place, each.why) for each in misses]
+        for problem in self.problems:
+            title = "damaged, used" if problem.used else "unusable"
+            rows.append(_row(title, problem.key, None, problem.place, problem.message))
+        call = self.helper
+        if call is not None and call.outcome is not HelperOutcome.FOUND:
+            why = f"{call.program} ({call.setting}): {call.outcome.value}"
+            rows.append(_row("helper", call.server, None, call.place, why))
+        columns = ("what", "entry", "user", "where")
+        return Table(title=f"Credentials for {self.key}", columns=columns, rows=tuple(rows)) if rows else None
+
+
+def _row(
+    title: str, key: str | None, user: str | None, place: str, why: str
+) -> tuple[Cell, Cell, Cell, Cell]:
+    notes = (f"{place}: {why}",)
+    return Cell(text=title), Cell(text=key or ""), Cell(text=user or ""), Cell(text="", notes=notes)
 
 
 class TokenExchange(Fact, frozen=True, kw_only=True):
@@ -244,3 +273,50 @@ class TokenSettings(Fact, frozen=True, kw_only=True):
     """The file of ``rootcertbundle``."""
     bundle_problem: str | None = None
     """Why its keys could not be read."""
+
+
+ACTIONS: Final = ("pull", "push", "delete", "catalog")
+"""What may be allowed or not; the last is the list of all repositories."""
+
+
+class Permission(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether somebody may do something, and how that is known."""
+
+    action: str
+    allowed: bool | None
+    """None where nothing shows it without changing something in the registry."""
+    why: str
+    """What shows it, as a clause."""
+    exchange: str | None = None
+
+
+class Permissions(TableFact, frozen=True, kw_only=True):
+    """What anonymous clients, and the account whose credentials were found, may do with the registry.
+
+    ``repository`` is the one that pull, push and delete are about; None where none was named.
+    ``account`` is empty where no credentials were found, or where the registry asks nobody for any.
+    """
+
+    repository: str | None
+    anonymous: tuple[Permission, ...]
+    account: tuple[Permission, ...] = ()
+    account_name: str | None = None
+    """The account's user name; None for a token without one."""
+
+    def anonymously(self, action: str) -> bool | None:
+        """Whether anonymous clients may do it, None where that is not known."""
+        return next((each.allowed for each in self.anonymous if each.action == action), None)
+
+    def table(self) -> Table:
+        """Who may do what, one row for each, and below it how that is known."""
+        about = f" in {self.repository}" if self.repository is not None else ""
+        rows = [(Cell(text="anonymous"), *map(_permission, self.anonymous))]
+        if self.account:
+            name = self.account_name or "the stored token"
+            rows.append((Cell(text=name), *map(_permission, self.account)))
+        return Table(title=f"Who may do what{about}", columns=("who", *ACTIONS), rows=tuple(rows))
+
+
+def _permission(permission: Permission) -> Cell:
+    text = {True: "yes", False: "no", None: "?"}[permission.allowed]
+    return Cell(text=text, notes=(permission.why,))

@@ -21,6 +21,9 @@ from regdoctor.secret import Secret
 _MAX_FILE: Final = 4 * 1024 * 1024
 _MAX_ENTRIES: Final = 10_000
 _NOT_BASE64: Final = re.compile(r"[^A-Za-z0-9+/]")
+_VARIABLE: Final = re.compile(r"\$\{?[A-Z_][A-Z0-9_]*\}?|\$\{\{.*\}\}")
+"""A shell's variable, and an expression of GitHub Actions."""
+_ESCAPED: Final = re.compile(r"\\[$!`]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 PULL_SECRET_KEYS: Final = {
@@ -111,7 +114,23 @@ def decode_auth(value: str) -> tuple[str, Secret, str | None]:
         odd = "the password holds a line end or control character"
     elif odd_name or odd_password:
         odd = "user name or password is not UTF-8 text"
+    else:
+        odd = _shell_damage(username, password)
     return username, Secret(password), odd
+
+
+def _shell_damage(username: str, password: str) -> str | None:
+    """A sentence on what quoting in a shell or a CI variable does to user names and passwords, else None."""
+    for name, value in (("user name", username), ("password", password)):
+        if len(value) > 2 and value[0] == value[-1] and value[0] in "'\"":
+            return f"the {name} stands in quotation marks, which are sent along"
+        if value != value.strip(" \t"):
+            return f"the {name} begins or ends with a blank, which is sent along"
+        if _VARIABLE.fullmatch(value):
+            return f"the {name} is the name of a variable and not its value: no shell has put that in"
+        if _ESCAPED.search(value):
+            return f"the {name} holds a backslash before “$” or “!”, as a shell leaves it between quotation marks"
+    return None
 
 
 def _text(data: bytes) -> tuple[str, bool]:

@@ -93,7 +93,7 @@ def find_credentials(
     :param user_id: whose ``/run/containers/UID/auth.json``; the effective user by default.
     :param helper_timeout: seconds for each call of a credential helper.
 
-    Never raises. Near misses are looked for only where nothing was found.
+    Never raises. Near misses are looked for in the files that were read on the way to what was found.
     """
     lookup = _Lookup(registry, repository, environment, home, etc, user_id, helper_timeout)
     match = None
@@ -110,9 +110,10 @@ def find_credentials(
         source=None if match is None else match.source,
         stored_as=None if match is None else match.stored_as,
         looked_in=tuple(dict.fromkeys(lookup.looked_in)),
-        near_misses=() if match is not None else lookup.near_misses(with_sudo=authfile is None),
+        near_misses=lookup.near_misses(match, with_sudo=authfile is None and match is None),
         problems=tuple(dict.fromkeys(lookup.problems)),
         helper=lookup.helper,
+        shadowed=lookup.shadowed(match),
     )
 
 
@@ -369,9 +370,32 @@ class _Lookup:
 
     # near misses
 
-    def near_misses(self, *, with_sudo: bool) -> tuple[CredentialNearMiss, ...]:
-        """Entries that were surely meant for this registry."""
-        found = [miss for file in self._files.values() for miss in self._near_misses_in(file)]
+    def shadowed(self, match: _Match | None) -> tuple[CredentialNearMiss, ...]:
+        """Entries of this registry in the file that leaves it to a helper, which is asked instead."""
+        call = self.helper
+        file = self._files.get(call.place) if call is not None else None
+        if call is None or file is None or (match is not None and match.source == file.place):
+            return ()
+        keys = {self.docker_key, self.containers_key}
+        return tuple(
+            CredentialNearMiss(
+                place=file.place_of(entry),
+                key=entry.key,
+                why=f"{call.setting} leaves {call.server} to {call.program}, and the entry is not looked at",
+                username=_username(entry),
+            )
+            for entry in file.entries
+            if entry.members and (entry.key in keys or _host_of(entry.key) in keys)
+        )[:_MAX_NEAR_MISSES]
+
+    def near_misses(self, match: _Match | None, *, with_sudo: bool) -> tuple[CredentialNearMiss, ...]:
+        """Entries that were surely meant for this registry, and are not those that are used."""
+        found = [
+            miss
+            for file in self._files.values()
+            for miss in self._near_misses_in(file)
+            if match is None or (match.source, match.stored_as) != (file.place, miss.key)
+        ]
         if with_sudo:
             found += self._near_misses_of_sudo()
         return tuple(dict.fromkeys(found))[:_MAX_NEAR_MISSES]

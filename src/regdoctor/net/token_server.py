@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
-from msgspec.structs import replace
-
 from regdoctor.facts.base import Failure
+from regdoctor.net import once
 from regdoctor.net.http import Client, Response
 from regdoctor.oci.token_request import FORM_TYPE, TokenRequest
 
 if TYPE_CHECKING:
-    from regdoctor.context import Context, Trace
+    from regdoctor.context import Context
 
 MAX_REDIRECTS: Final = 5
 BODY_LIMIT: Final = 256 * 1024
@@ -27,41 +24,14 @@ class CredentialsWithheld(Exception):  # noqa: N818 - a refusal, not a failure
     """The credentials were not sent, for they would have gone over an unprotected connection; says where."""
 
 
-@dataclass
-class _Asked:
-    """One question to a token server, and what came of it."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    outcome: Response | Failure | None = None
-    trace: Trace | None = None
-
-
 def ask_once(context: Context, request: TokenRequest) -> Response | Failure:
-    """As ``ask``, but the same request is sent once a run: its targets share tokens as they share connections.
-
-    Where another target has asked already, its exchange is added to this target's trace.
+    """As ``ask``, but the same request is sent once a run: its targets share tokens.
 
     :raises CredentialsWithheld: as ``ask``.
     """
     secrets = (each.reveal() if each is not None else None for each in (request.authorization, request.form))
-    key = (request.method, request.url, *secrets)
-    with context.lock:
-        asked: _Asked = context.shared.setdefault("token requests", {}).setdefault(key, _Asked())
-    with asked.lock:
-        if asked.outcome is None:
-            asked.outcome = ask(context.http, request, context.find_proxy)
-            asked.trace = context.trace
-    if isinstance(asked.outcome, Failure) or asked.trace is None or asked.trace is context.trace:
-        return asked.outcome
-    return _adopted(asked.outcome, asked.trace, context.trace)
-
-
-def _adopted(response: Response, origin: Trace, trace: Trace) -> Response:
-    """The response with its exchange copied from another target's trace."""
-    exchange = next(each for each in origin.exchanges if each.id == response.answer.exchange)
-    identity = trace.begin()
-    trace.end(replace(exchange, id=identity))
-    return replace(response, answer=replace(response.answer, exchange=identity))
+    key = ("token", request.method, request.url, *secrets)
+    return once.ask_once(context, key, lambda: ask(context.http, request, context.find_proxy))
 
 
 def ask(http: Client, request: TokenRequest, find_proxy: Callable[[str], str | None]) -> Response | Failure:
