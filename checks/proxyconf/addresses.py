@@ -16,9 +16,8 @@ from regdoctor.api import (
     HeaderCondition,
     HeaderPart,
     HeaderPartKind,
+    proxy_configs,
 )
-
-from .fronting import DEFAULT_PORTS, Front
 
 _PATH = "/v2/"
 _URL = re.compile(r"(https?)://([^/]*)")
@@ -40,7 +39,7 @@ class Address:
         return f"{self.scheme}://{self.authority}"
 
 
-def handed_out(front: Front) -> Address | None:
+def handed_out(front: proxy_configs.Front) -> Address | None:
     """The address in the ``Location`` of an upload that comes this way; None where that cannot be told.
 
     An address that a proxy makes relative, which is right wherever it is used, is the client's own.
@@ -84,13 +83,13 @@ def same_authority(first: str, second: str, scheme: str) -> bool:
 def _with_port(authority: str, scheme: str) -> str:
     authority = authority.lower()
     has_port = re.search(r":\d*$", authority) is not None and not authority.endswith("]")
-    return authority.rstrip(":") if has_port else f"{authority}:{DEFAULT_PORTS.get(scheme, 0)}"
+    return authority.rstrip(":") if has_port else f"{authority}:{proxy_configs.DEFAULT_PORTS.get(scheme, 0)}"
 
 
 class _Headers:
     """The headers of a request as they change on the way through the proxy."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: proxy_configs.Front) -> None:
         self._front = front
         # Another proxy in front ends TLS and, as far as can be known here, says so.
         self._outer = front.scheme == "https" and not front.listener.tls

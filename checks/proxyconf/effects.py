@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from regdoctor.api import Certainty, Draft, ProxyConfig, ReverseProxySetting, Severity, finding
+from regdoctor.api import Certainty, Draft, ProxyConfig, ReverseProxySetting, Severity, finding, proxy_configs
 
 from . import remedies
-from .fronting import Front
 
 _CERTAINTIES = (Certainty.PROVEN, Certainty.LIKELY, Certainty.POSSIBLE)
 
@@ -18,7 +17,7 @@ class Effect:
     """One setting and the ways that it is effective for."""
 
     setting: ReverseProxySetting
-    fronts: tuple[Front, ...]
+    fronts: tuple[proxy_configs.Front, ...]
 
     @property
     def where(self) -> str:
@@ -49,10 +48,12 @@ class Effect:
         return next((f" ({front.route.outside}.)" for front in self.fronts if front.route.outside), "")
 
 
-def effects(found: Iterable[Front], settings: Iterable[tuple[Front, ReverseProxySetting]]) -> list[Effect]:
+def effects(
+    found: Iterable[proxy_configs.Front], settings: Iterable[tuple[proxy_configs.Front, ReverseProxySetting]]
+) -> list[Effect]:
     """The settings with the ways that share each."""
     ways = list(found)
-    grouped: dict[tuple[str, str, str | None], tuple[ReverseProxySetting, list[Front]]] = {}
+    grouped: dict[tuple[str, str, str | None], tuple[ReverseProxySetting, list[proxy_configs.Front]]] = {}
     for front, setting in settings:
         key = (setting.name, setting.value, setting.place)
         grouped.setdefault(key, (setting, []))[1].append(front)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from regdoctor.api import FileKind, ProxyConfig, ReverseProxySetting
-
-from .fronting import Front
+from regdoctor.api import FileKind, ProxyConfig, ReverseProxySetting, proxy_configs
 
 _PATTERNS = {
     FileKind.NGINX: {
@@ -46,7 +44,7 @@ def reproduce(code: str, config: ProxyConfig) -> str:
     return f"grep -nHE {shlex.quote(pattern)} {files}"
 
 
-def for_limit(config: ProxyConfig, setting: ReverseProxySetting, front: Front) -> str:
+def for_limit(config: ProxyConfig, setting: ReverseProxySetting, front: proxy_configs.Front) -> str:
     """How a limit of bodies is lifted."""
     if config.kind is FileKind.NGINX:
         place = setting.place or front.route.place
@@ -54,7 +52,7 @@ def for_limit(config: ProxyConfig, setting: ReverseProxySetting, front: Front) -
     return f"remove {setting.name} at {setting.place}, or raise it above your largest layer"
 
 
-def for_scheme(config: ProxyConfig, front: Front, place: str | None) -> str:
+def for_scheme(config: ProxyConfig, front: proxy_configs.Front, place: str | None) -> str:
     """How a proxy that ends TLS tells of it."""
     return {
         FileKind.NGINX: (
@@ -70,7 +68,7 @@ def for_scheme(config: ProxyConfig, front: Front, place: str | None) -> str:
     }.get(config.kind, "")
 
 
-def for_outer_scheme(config: ProxyConfig, front: Front, place: str | None) -> str:
+def for_outer_scheme(config: ProxyConfig, front: proxy_configs.Front, place: str | None) -> str:
     """How a proxy behind the one that ends TLS lets its header pass."""
     if config.kind is FileKind.TRAEFIK and place is None:
         return "entryPoints.NAME.forwardedHeaders.trustedIPs: the address of the proxy in front"
@@ -79,7 +77,7 @@ def for_outer_scheme(config: ProxyConfig, front: Front, place: str | None) -> st
     return f"remove the line at {place or front.route.place}, so that the header of the proxy in front passes"
 
 
-def for_host(config: ProxyConfig, front: Front, place: str | None) -> str:
+def for_host(config: ProxyConfig, front: proxy_configs.Front, place: str | None) -> str:
     """How the client's Host reaches the registry."""
     return {
         FileKind.NGINX: f"proxy_set_header Host $http_host; in the block at {front.route.place}",
@@ -87,7 +85,7 @@ def for_host(config: ProxyConfig, front: Front, place: str | None) -> str:
     }.get(config.kind, f"remove the line at {place}: the Host of the client is passed on without it")
 
 
-def for_buffering(config: ProxyConfig, setting: ReverseProxySetting, front: Front) -> str:
+def for_buffering(config: ProxyConfig, setting: ReverseProxySetting, front: proxy_configs.Front) -> str:
     """How bodies are passed on as they come."""
     if config.kind is FileKind.NGINX:
         return f"proxy_request_buffering off; proxy_http_version 1.1; in the block at {front.route.place}"
@@ -96,7 +94,7 @@ def for_buffering(config: ProxyConfig, setting: ReverseProxySetting, front: Fron
     return f"remove {setting.name} at {setting.place}"
 
 
-def for_timer(config: ProxyConfig, setting: ReverseProxySetting, front: Front) -> str:
+def for_timer(config: ProxyConfig, setting: ReverseProxySetting, front: proxy_configs.Front) -> str:
     """How a timer is made long enough."""
     place = setting.place or front.route.place
     if config.kind is FileKind.NGINX:

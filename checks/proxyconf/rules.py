@@ -29,13 +29,13 @@ from regdoctor.api import (
     TimerScope,
     UploadSession,
     UploadSizes,
+    proxy_configs,
     rule,
 )
 
 from . import remedies, timing
 from .addresses import Address, handed_out, same_authority
 from .effects import Effect, draft, effects
-from .fronting import Front, fronts
 
 Registries = Annotated[Each[Endpoint], Role.REGISTRY]
 Pings = Annotated[Each[Ping], Role.REGISTRY]
@@ -68,7 +68,7 @@ def default_body_limit(
 def _body_limits(
     config: ProxyConfig, registries: Each[Endpoint], sizes: UploadSizes | None, *, written: bool
 ) -> Iterator[Draft]:
-    ways = [front for front in fronts(config, registries) if not front.pulls_only]
+    ways = [front for front in proxy_configs.fronts(config, registries) if not front.pulls_only]
     limits = [
         (front, front.route.body_limit)
         for front in ways
@@ -89,11 +89,11 @@ def _body_limits(
                 certainty = Certainty.LIKELY
         refused = (
             f" Requests that announce more than {_size(limit.bytes)} are refused before the registry sees them; "
-            "containerd and buildx announce the size of a layer, docker and podman send it without."
+            "containerd, buildx and skopeo announce the size of a layer, docker sends it without."
             if limit.announced_only
             else f" A layer of more than {_size(limit.bytes)} is refused with 413 before the registry sees it."
         )
-        passed = _largest_that_passed(sizes)
+        passed = _largest_that_passed(sizes, announced=limit.announced_only)
         if passed > limit.bytes:
             severity = Severity.INFO
             refused += f" Yet {_size(passed)} have just been uploaded: another file than this is at work."
@@ -108,9 +108,12 @@ def _body_limits(
         )
 
 
-def _largest_that_passed(sizes: UploadSizes | None) -> int:
-    """The most bytes that were sent and taken."""
-    trials = sizes.trials if sizes is not None else ()
+def _largest_that_passed(sizes: UploadSizes | None, *, announced: bool) -> int:
+    """The most bytes that were taken: sent ones, or sent ones whose number was announced.
+
+    An announcement that is not refused proves nothing, for haproxy counts in 32 bits.
+    """
+    trials = sizes.trials if sizes is not None and not announced else ()
     return max((each.size for each in trials if not each.announced and each.step.succeeded), default=0)
 
 
@@ -146,19 +149,26 @@ def addresses(
     location = session.location if session is not None else None
     if location is not None and location.same_origin:
         return
-    for front in fronts(config, registries):
+    for front in proxy_configs.fronts(config, registries):
         if front.scheme == "https" and not front.listener.tls and not _answers(pings, front):
             # Without an answer by https nothing says that another proxy ends TLS in front of this one.
             continue
         address = handed_out(front)
         if address is None or front.pulls_only:
             continue
+        reached = _reached_elsewhere(session)
         if address.scheme != front.scheme:
             proven = location is not None and location.scheme_changed
-            yield _wrong_scheme(config, front, address, proven=proven)
+            yield _wrong_scheme(config, front, address, proven=proven, reached=reached)
         if not same_authority(address.authority, front.authority, front.scheme):
             proven = location is not None and (location.host_changed or location.port_changed)
-            yield _wrong_host(config, front, address, proven=proven)
+            yield _wrong_host(config, front, address, proven=proven, reached=reached)
+
+
+def _reached_elsewhere(session: UploadSession | None) -> bool:
+    """Whether the upload that was tried went on at the address that it was sent to, though it is another one."""
+    there = session.elsewhere if session is not None and session.authorization == "none" else None
+    return there is not None and there.succeeded
 
 
 def _settles_by_itself(registry: EffectiveConfiguration | None) -> bool:
@@ -169,12 +179,14 @@ def _settles_by_itself(registry: EffectiveConfiguration | None) -> bool:
     return bool(settings.text("http", "host")) or settings.text("http", "relativeurls") == "true"
 
 
-def _answers(pings: Each[Ping], front: Front) -> bool:
+def _answers(pings: Each[Ping], front: proxy_configs.Front) -> bool:
     ping = pings.get(front.endpoint) if front.endpoint is not None else None
     return ping is not None and ping.answer is not None and ping.answer.url.startswith("https:")
 
 
-def _wrong_scheme(config: ProxyConfig, front: Front, address: Address, *, proven: bool) -> Draft:
+def _wrong_scheme(
+    config: ProxyConfig, front: proxy_configs.Front, address: Address, *, proven: bool, reached: bool
+) -> Draft:
     set_by = address.by_scheme
     outer = not front.listener.tls and front.scheme == "https"
     if set_by is None or not set_by.parts:
@@ -204,11 +216,12 @@ def _wrong_scheme(config: ProxyConfig, front: Front, address: Address, *, proven
         cause,
         set_by,
         proven=proven,
+        reached=reached,
         fix=remedy(config, front, set_by.place if set_by is not None else None),
     )
 
 
-def _switched_off(front: Front, name: str) -> str:
+def _switched_off(front: proxy_configs.Front, name: str) -> str:
     """That a block around sets the header in vain."""
     found = next((each for each in front.route.switched_off if each.name == name), None)
     if found is None:
@@ -216,7 +229,9 @@ def _switched_off(front: Front, name: str) -> str:
     return f" {found.place} sets it, but the proxy_set_header lines of an inner block switch off those around it."
 
 
-def _wrong_host(config: ProxyConfig, front: Front, address: Address, *, proven: bool) -> Draft:
+def _wrong_host(
+    config: ProxyConfig, front: proxy_configs.Front, address: Address, *, proven: bool, reached: bool
+) -> Draft:
     set_by = address.by_host
     name = address.authority.rpartition(":")[0] or address.authority
     if set_by is not None and set_by.place is not None:
@@ -241,6 +256,7 @@ def _wrong_host(config: ProxyConfig, front: Front, address: Address, *, proven: 
         cause,
         set_by,
         proven=proven,
+        reached=reached,
         severity=Severity.WARNING if mapped else None,
         fix=remedies.for_host(config, front, set_by.place if set_by is not None else None),
     )
@@ -249,12 +265,13 @@ def _wrong_host(config: ProxyConfig, front: Front, address: Address, *, proven: 
 def _about_address(
     code: str,
     config: ProxyConfig,
-    front: Front,
+    front: proxy_configs.Front,
     address: Address,
     cause: str,
     set_by: HeaderAssignment | None,
     *,
     proven: bool,
+    reached: bool,
     severity: Severity | None = None,
     fix: str,
 ) -> Draft:
@@ -265,14 +282,19 @@ def _about_address(
         if proven
         else " Only http.host or http.relativeurls in the registry's config.yml would change that."
     )
+    around = (
+        " From here an upload goes on there, past the proxy; other hosts may not get so far."
+        if reached
+        else ""
+    )
     client = f"{front.scheme}://{front.authority}"
     return draft(
         code,
         effect,
         f"{cause} The registry then answers uploads to {client} with a Location that begins with "
-        f"{address.text}.{unless}{effect.outside}",
+        f"{address.text}.{unless}{effect.outside}{around}",
         certainty=Certainty.PROVEN if proven else Certainty.LIKELY,
-        severity=severity,
+        severity=Severity.WARNING if reached else severity,
         fix=fix,
         config=config,
     )
@@ -284,7 +306,7 @@ def _about_address(
 @rule("proxyconf/buffering")
 def buffering(config: ProxyConfig, registries: Registries) -> Iterator[Draft]:
     """A setting that makes the proxy receive whole layers before it passes anything on."""
-    ways = [front for front in fronts(config, registries) if not front.pulls_only]
+    ways = [front for front in proxy_configs.fronts(config, registries) if not front.pulls_only]
     written = [
         (front, front.route.buffering)
         for front in ways
@@ -306,7 +328,7 @@ def default_buffering(
     session: UploadSession | None,
 ) -> Iterator[Draft]:
     """What nginx does where nothing is written: it receives whole layers first."""
-    ways = [front for front in fronts(config, registries) if not front.pulls_only]
+    ways = [front for front in proxy_configs.fronts(config, registries) if not front.pulls_only]
     unwritten = [
         (front, front.route.buffering)
         for front in ways
@@ -353,13 +375,15 @@ SLOW_COMMIT = 5.0
 """Seconds for a blob of a few bytes, which takes milliseconds to hash and move."""
 
 
-def _waits(front: Front) -> float:
+def _waits(front: proxy_configs.Front) -> float:
     """Seconds that the proxy waits for the registry to take and answer what it has spooled."""
     timers = [each for each in front.route.timers if each.scope in (TimerScope.ANSWER, TimerScope.SILENCE)]
     return min((each.seconds for each in timers if each.seconds is not None), default=float("inf"))
 
 
-def _old_http(ways: Iterable[Front], *, written: bool) -> Iterator[tuple[Front, ReverseProxySetting]]:
+def _old_http(
+    ways: Iterable[proxy_configs.Front], *, written: bool
+) -> Iterator[tuple[proxy_configs.Front, ReverseProxySetting]]:
     """Ways on which buffering is off and HTTP/1.0 is spoken to the registry all the same."""
     for front in ways:
         setting = front.route.buffering
@@ -427,7 +451,7 @@ def _timers(
     *,
     written: bool,
 ) -> Iterator[Draft]:
-    ways = fronts(config, registries)
+    ways = proxy_configs.fronts(config, registries)
     found = [
         (front, timer)
         for front in ways

@@ -53,10 +53,18 @@ def struck(timer: ProxyTimer, slow: SlowUploads | None) -> str:
     tried = (slow.steady, slow.pausing) if timer.scope is TimerScope.WHOLE else (slow.pausing,)
     for upload in tried:
         step = upload.step
-        if step is None or upload.whole or step.succeeded:
+        if step is None or step.succeeded:
             continue
-        started = step.seconds - timer.seconds
-        if -NEAR * timer.seconds <= started <= max(1.0, NEAR * timer.seconds):
+        if upload.whole:
+            # Caddy notices only at the end that its connection to the registry has been cut.
+            if timer.scope is TimerScope.WHOLE and step.status in (502, 504) and step.seconds > timer.seconds:
+                return f"An upload that took {step.seconds:.1f} s was answered {step.status} just now."
+            continue
+        late = step.seconds - timer.seconds
+        if timer.scope is not TimerScope.WHOLE and late > 0 and upload.pause > 0:
+            # Every pause may be the one that is too long; they follow each other.
+            late = min(late % upload.pause, upload.pause - late % upload.pause)
+        if -NEAR * timer.seconds <= late <= max(1.0, NEAR * timer.seconds):
             return f"An upload of {upload.planned:g} s was ended after {step.seconds:.1f} s just now."
     return ""
 

@@ -184,6 +184,18 @@ def blocks(answer: Answer) -> bool:
     return 400 <= answer.status < 500 and answer.status not in (404, 407, 408, 410, 413, 429, 431, 499)
 
 
+def strays(answer: Answer, session: UploadSession) -> bool:
+    """Whether a request ended elsewhere (404) while a look at the same upload is answered by the registry.
+
+    Routers that choose by the method answer so: Traefik's ``404 page not found``.
+    """
+    if answer.status != 404 or by_registry(answer):
+        return False
+    return any(
+        look.succeeded and look.answer is not None and by_registry(look.answer) for look in looks(session)
+    )
+
+
 def signature_refused(answer: Answer | None) -> bool:
     """Whether distribution could not verify the state of an upload: only then the error has a detail.
 

@@ -16,8 +16,10 @@ from regdoctor.api import (
     Location,
     ManifestPush,
     PolicyRefusal,
+    ProxyConfig,
     PushRemains,
     RemainKind,
+    ReverseProxySetting,
     Role,
     Severity,
     SizeTrial,
@@ -29,7 +31,7 @@ from regdoctor.api import (
     finding,
     rule,
 )
-from regdoctor.checks.push import reading
+from regdoctor.checks.push import configured, reading
 
 Registries = Annotated[Each[Endpoint], Role.REGISTRY]
 
@@ -44,6 +46,7 @@ GIVES_UP = 30.0
 EARLIEST_CUT = 0.4
 """Seconds; what ends sooner was refused, not cut off."""
 _BROKEN = (FailureKind.CONNECTION_CLOSED, FailureKind.CONNECTION_RESET)
+_GATEWAY = (502, 503, 504)
 _NO_TIMER = (401, 403, 404, 405, 411, 412, 413, 416, 429)
 _REFUSED_BY_RULE = ("push/immutable-tag", "push/quota-exceeded", "push/policy-blocked")
 
@@ -171,7 +174,12 @@ def _who_builds_it(forwarded: Location | None) -> str:
 
 
 @rule("push/method-blocked")
-def methods(session: UploadSession, remains: PushRemains | None, registries: Registries) -> Iterator[Draft]:
+def methods(
+    session: UploadSession,
+    remains: PushRemains | None,
+    registries: Registries,
+    config: ProxyConfig | None,
+) -> Iterator[Draft]:
     """A hop before the registry refuses a method."""
     steps = [*session.steps, *([session.deletion] if session.deletion is not None else []), *session.methods]
     refused: dict[str, tuple[Answer, Certainty]] = {}
@@ -180,6 +188,8 @@ def methods(session: UploadSession, remains: PushRemains | None, registries: Reg
         certainty = reading.by_a_hop(answer) if answer is not None else None
         if answer is not None and certainty is not None and reading.blocks(answer):
             refused.setdefault(step.method, (answer, certainty))
+        elif answer is not None and reading.strays(answer, session):
+            refused.setdefault(step.method, (answer, Certainty.LIKELY))
     if not refused:
         return
     passed = dict.fromkeys(
@@ -187,6 +197,7 @@ def methods(session: UploadSession, remains: PushRemains | None, registries: Reg
     )
     answer, certainty = next(iter(refused.values()))
     only_delete = tuple(refused) == ("DELETE",)
+    setting = configured.refusing(config, registries, refused)
     effect = (
         "Pushes do without it; uploads that break off cannot be cancelled, and images not be deleted, through "
         f"this hop.{_uploads_left(remains)}"
@@ -196,13 +207,27 @@ def methods(session: UploadSession, remains: PushRemains | None, registries: Reg
     yield _found(
         "push/method-blocked",
         f"{reading.line(answer)}{reading.quoted(answer)}, before the registry saw it. Refused: "
-        f"{', '.join(refused)}; let through: {', '.join(passed) or 'none of those that push'}. {effect}",
+        f"{', '.join(refused)}; let through: {', '.join(passed) or 'none of those that push'}. {effect}"
+        f"{configured.told(setting)}",
         session,
         registries,
         certainty=certainty if passed else Certainty.LIKELY,
         severity=Severity.INFO if only_delete else None,
-        evidence=tuple(answer.exchange for answer, _certainty in refused.values()),
+        evidence=(*_places(setting), *(answer.exchange for answer, _certainty in refused.values())),
     )
+
+
+def _places(setting: ReverseProxySetting | None) -> tuple[str, ...]:
+    return (setting.place,) if setting is not None and setting.place is not None else ()
+
+
+@rule("push/method-blocked")
+def methods_configured(
+    config: ProxyConfig, session: UploadSession | None, registries: Registries
+) -> Iterator[Draft]:
+    """A reverse proxy's configuration refuses a method; an upload that was tried tells of itself."""
+    if session is None:
+        yield from configured.refusals(config, registries)
 
 
 def _uploads_left(remains: PushRemains | None) -> str:
@@ -217,9 +242,10 @@ def _uploads_left(remains: PushRemains | None) -> str:
 
 
 @rule("push/path-rewritten")
-def path(session: UploadSession, registries: Registries) -> Iterator[Draft]:
+def path(session: UploadSession, registries: Registries, config: ProxyConfig | None) -> Iterator[Draft]:
     """The registry gets another path than the one that was asked, or that it gave out."""
     answer = session.start.answer
+    setting = configured.rewriting(config, registries)
     asked = f"/v2/{session.repository}/blobs/uploads"
     if answer is None:
         return
@@ -230,10 +256,10 @@ def path(session: UploadSession, registries: Registries) -> Iterator[Draft]:
             "push/path-rewritten",
             f"{reading.line(answer)}, which sends the client to the very address that it asked for: a hop takes "
             "the slash at its end away before the registry sees it. Clients follow with GET, and no upload "
-            "begins.",
+            f"begins.{configured.told(setting)}",
             session,
             registries,
-            evidence=(answer.exchange,),
+            evidence=(*_places(setting), answer.exchange),
         )
     elif answer.status == 404 and not reading.said(answer).codes:
         by_registry = reading.by_registry(answer)
@@ -242,17 +268,28 @@ def path(session: UploadSession, registries: Registries) -> Iterator[Draft]:
                 "push/path-rewritten",
                 f"{reading.line(answer)}{reading.quoted(answer)}. A registry has an answer there (202, or an "
                 "error in JSON); a bare 404 means that the request arrived under another path, or at another "
-                "server.",
+                f"server.{configured.told(setting)}",
                 session,
                 registries,
                 certainty=Certainty.PROVEN if by_registry else Certainty.LIKELY,
-                evidence=(answer.exchange,),
+                evidence=(*_places(setting), answer.exchange),
             )
     else:
-        yield from _path_of_the_session(session, registries)
+        yield from _path_of_the_session(session, setting, registries)
 
 
-def _path_of_the_session(session: UploadSession, registries: Each[Endpoint]) -> Iterator[Draft]:
+@rule("push/path-rewritten")
+def path_configured(
+    config: ProxyConfig, session: UploadSession | None, registries: Registries
+) -> Iterator[Draft]:
+    """A reverse proxy's configuration changes the path of uploads; one that was tried tells of itself."""
+    if session is None:
+        yield from configured.path_changes(config, registries)
+
+
+def _path_of_the_session(
+    session: UploadSession, setting: ReverseProxySetting | None, registries: Each[Endpoint]
+) -> Iterator[Draft]:
     given, step = session.location, session.chunk
     answer = step.answer if step is not None else None
     looks = reading.looks(session)
@@ -266,21 +303,22 @@ def _path_of_the_session(session: UploadSession, registries: Each[Endpoint]) -> 
             "push/path-rewritten",
             f"The upload was begun at /v2/{session.repository}/, and the registry says that it goes on at "
             f"{reading.place(given.url or '')}. {seen} A hop changes paths on the way in and does not change "
-            "them back in Location.",
+            f"them back in Location.{configured.told(setting)}",
             session,
             registries,
-            evidence=reading.evidence(session.start, step),
+            evidence=(*_places(setting), *reading.evidence(session.start, step)),
         )
     elif not reading.said(answer).codes or (reading.lost(answer) and not reading.unknown(answer)):
         yield _found(
             "push/path-rewritten",
             f"{seen} So were all {len(looks)} requests about fresh uploads. The registry does not get the path or "
             "query that it gave out (distribution keeps the state of an upload in the parameter _state); replicas "
-            "with different secrets, between which the balancer chooses by the URL, would look the same.",
+            "with different secrets, between which the balancer chooses by the URL, would look the same."
+            f"{configured.told(setting)}",
             session,
             registries,
             certainty=Certainty.LIKELY,
-            evidence=reading.evidence(session.start, step),
+            evidence=(*_places(setting), *reading.evidence(session.start, step)),
         )
 
 
@@ -523,6 +561,29 @@ def _cut_at(slow: SlowUpload) -> float | None:
     if step.status in _NO_TIMER or reading.refusal(step.answer) is not None:
         return None
     return step.seconds
+
+
+@rule("push/cut-off")
+def ended_unseen(session: UploadSession, slow: SlowUploads, registries: Registries) -> Iterator[Draft]:
+    """Slow uploads are taken whole and answered with an error of the hop: its line to the registry was cut."""
+    both = (slow.steady, slow.pausing)
+    answers = [each.step.answer for each in both if each.step is not None and each.whole]
+    quick = session.chunk is not None and session.chunk.succeeded
+    if not quick or len(answers) < len(both):
+        return
+    if any(answer is None or answer.status not in _GATEWAY for answer in answers):
+        return
+    first = next(answer for answer in answers if answer is not None)
+    yield _found(
+        "push/cut-off",
+        f"Two uploads that took {slow.steady.planned:g} s, side by side, were both sent to their end, and then "
+        f"{reading.line(first)}{reading.quoted(first)}; a quick one passes. A timer of the hop ended its own "
+        "connection to the registry in the meantime.",
+        session,
+        registries,
+        certainty=Certainty.LIKELY,
+        evidence=reading.evidence(slow.steady.step, slow.pausing.step),
+    )
 
 
 @rule("push/cut-off")

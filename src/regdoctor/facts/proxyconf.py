@@ -23,7 +23,7 @@ class ReverseProxySetting(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     value: str
     place: str | None = None
-    """``file:line``; null where nothing is written and the program's default holds."""
+    """``file:line:column``; null where nothing is written and the program's default holds."""
 
 
 class BodyLimit(ReverseProxySetting, frozen=True, kw_only=True):
@@ -158,7 +158,7 @@ class ProxyRoute(msgspec.Struct, frozen=True, kw_only=True):
     """One way that uploads below ``/v2/`` can take through the proxy."""
 
     place: str
-    """``file:line`` of the block that passes on."""
+    """``file:line:column`` of the block that passes on."""
     block: str
     """What it is called there: ``location /v2/``, ``backend registries``."""
     listeners: tuple[ProxyListener, ...] = ()
@@ -171,6 +171,10 @@ class ProxyRoute(msgspec.Struct, frozen=True, kw_only=True):
     upstream_tls: bool = False
     sent_path: str | None = None
     """What becomes of ``/v2/team/app/blobs/uploads/`` on the way; null where that cannot be told."""
+    path_change: ReverseProxySetting | None = None
+    """What changes the path."""
+    query_loss: ReverseProxySetting | None = None
+    """What passes requests on without their query, in which a registry keeps the state of an upload."""
     headers: tuple[HeaderAssignment, ...] = ()
     """Those that a registry builds addresses from, in order, and Authorization."""
     switched_off: tuple[HeaderAssignment, ...] = ()

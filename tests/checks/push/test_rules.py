@@ -112,8 +112,8 @@ def judged(
         seen = upload or session()
         yield from rules.writes_refused(seen, pushed, REGISTRIES)
         yield from rules.location(seen, REGISTRIES)
-        yield from rules.methods(seen, None, REGISTRIES)
-        yield from rules.path(seen, REGISTRIES)
+        yield from rules.methods(seen, None, REGISTRIES, None)
+        yield from rules.path(seen, REGISTRIES, None)
         yield from rules.lost_sessions(seen, REGISTRIES)
         yield from rules.lost_blob(seen, REGISTRIES)
         yield from rules.storage(seen, trials, pushed, REGISTRIES)
@@ -253,9 +253,22 @@ class TestMethods:
 
         assert codes(refused_at("start", unsigned)) == []
 
-    @pytest.mark.parametrize("status", [404, 413, 429, 502])
+    @pytest.mark.parametrize("status", [413, 429, 502])
     def test_other_answers_of_a_hop_are_no_block(self, status: int) -> None:
         assert "push/method-blocked" not in codes(refused_at("chunk", by_nginx("PATCH", status)))
+
+    def test_a_404_of_another_server_beside_looks_that_the_registry_answers_is_one(self) -> None:
+        """A router that chooses by the method: Traefik's answer, which names nobody."""
+        lost = step(answer(404, "404 page not found\n", method="PATCH", url=UPLOAD))
+        draft = single(refused_at("chunk", lost))
+
+        assert draft.code == "push/method-blocked"
+        assert draft.certainty == "likely"
+
+    def test_a_404_of_another_server_alone_is_none(self) -> None:
+        lost = step(answer(404, "404 page not found\n", method="PATCH", url=UPLOAD))
+
+        assert "push/method-blocked" not in codes(refused_at("chunk", lost, statuses=()))
 
 
 class TestPath:

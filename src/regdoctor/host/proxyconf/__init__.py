@@ -5,7 +5,9 @@ Each is read into directives, sections or nodes with their places, and from thes
 file, pattern and recursion is bounded, and what cannot be told from the text is said to be unknown.
 """
 
+from regdoctor.host.proxyconf.fronts import DEFAULT_PORTS, Front, fronts
 from regdoctor.host.proxyconf.matching import names_match
 from regdoctor.host.proxyconf.reading import Unreadable, read
+from regdoctor.host.proxyconf.requests import START
 
-__all__ = ["Unreadable", "names_match", "read"]
+__all__ = ["DEFAULT_PORTS", "START", "Front", "Unreadable", "fronts", "names_match", "read"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from regdoctor.facts.proxyconf import (
@@ -64,7 +65,7 @@ Blocks = tuple[Directive, ...]
 def routes(configuration: Caddyfile) -> Iterator[ProxyRoute]:
     """The ways that uploads take through the sites."""
     found = 0
-    options = configuration.options or Directive("", [], "", 1, [])
+    options = configuration.options or Directive("", [], "", 1, 1, [])
     for site in configuration.sites:
         for proxy, blocks in _ways(site, (site,)):
             found += 1
@@ -114,7 +115,7 @@ def _fits(directive: Directive, blocks: Blocks, method: str = "PATCH") -> bool |
     for block in blocks:
         for each in block.inside:
             if each.name == matcher:
-                tests = each.inside or [Directive(each.argument, each.arguments[1:], each.file, each.line)]
+                tests = each.inside or [replace(each, name=each.argument, arguments=each.arguments[1:])]
                 return _all(_test(test.name, test.arguments, method) for test in tests)
     return None
 
@@ -225,6 +226,32 @@ def listener(address: str, *, tls_set: bool, automatic: bool = True) -> tuple[Pr
     return ProxyListener(port=port if port is not None else default, tls=tls), name
 
 
+def _path_after(path: str, directive: Directive) -> str | None:
+    """What a directive makes of a path; None where that cannot be told."""
+    words = directive.arguments[1:] if _matcher(directive) else directive.arguments
+    if directive.name == "handle_path":
+        matcher = _matcher(directive)
+        return stripped(path, matcher.rstrip("*")) if matcher.startswith("/") else None
+    if directive.name == "uri":
+        return stripped(path, words[1]) if words[:1] == ["strip_prefix"] and len(words) == 2 else None
+    # A rewrite in a reverse_proxy may name a method first.
+    return after_rewrite(path, words[-1]) if words else None
+
+
+def stripped(path: str, prefix: str) -> str:
+    """A path without a prefix, for which letters' case does not matter (``rewrite.Rewrite.StripPathPrefix``)."""
+    prefix = f"/{prefix.strip('/')}"
+    if not path.lower().startswith(prefix.lower()):
+        return path
+    return "/" + path[len(prefix) :].removeprefix("/")
+
+
+def after_rewrite(path: str, target: str) -> str | None:
+    """What a rewrite to a target makes of a path, where the target has no other placeholders than the path's."""
+    filled = re.sub(r"\{(?:http\.request\.)?(?:uri\.path|uri|path)\}", path, target)
+    return None if "{" in filled else filled.partition("?")[0]
+
+
 class _Route:
     """What is effective for one ``reverse_proxy``."""
 
@@ -248,7 +275,8 @@ class _Route:
             path=self._path(),
             upstreams=tuple(blanked(each) for each in self.upstreams),
             upstream_tls=self._upstream_tls(),
-            sent_path=START if not self._changes_path() else None,
+            sent_path=self._sent_path(),
+            path_change=self._path_change(),
             headers=tuple(self._headers()),
             location_rewrites=tuple(self._rewrites()),
             body_limit=self._body_limit(),
@@ -276,12 +304,22 @@ class _Route:
         inner = [each.name for transport in self.proxy.all("transport") for each in transport.inside]
         return any(name == "tls" or name.startswith("tls_") for name in inner)
 
-    def _changes_path(self) -> bool:
-        if any(block.name == "handle_path" for block in self.blocks):
-            return True
-        if any(each.name == "rewrite" for each in self.proxy.inside):
-            return True
-        return any(True for name in ("rewrite", "uri") for _each in self._applying(name))
+    def _path_changes(self) -> list[Directive]:
+        """Those in the order of Caddy: around the proxy from the outside, then its own."""
+        around = [each for name in ("rewrite", "uri") for each in self._applying(name)]
+        stripping = [block for block in reversed(self.blocks) if block.name == "handle_path"]
+        return [*around, *stripping, *self.proxy.all("rewrite")]
+
+    def _path_change(self) -> ReverseProxySetting | None:
+        for each in self._path_changes():
+            return ReverseProxySetting(name=each.name, value=" ".join(each.arguments), place=each.place)
+        return None
+
+    def _sent_path(self) -> str | None:
+        path: str | None = START
+        for each in self._path_changes():
+            path = _path_after(path, each) if path is not None else None
+        return path
 
     def _headers(self) -> Iterator[HeaderAssignment]:
         servers = [inner for each in self.options.all("servers") for inner in each.inside]

@@ -12,10 +12,19 @@ from regdoctor.facts.proxyconf import (
     ProxyRoute,
     ProxyTimer,
     RequestBuffering,
+    ReverseProxySetting,
     TimerScope,
 )
 from regdoctor.host.proxyconf import patterns
-from regdoctor.host.proxyconf.caddy import assignment, listener, path_fits, timer, unasked_headers
+from regdoctor.host.proxyconf.caddy import (
+    after_rewrite,
+    assignment,
+    listener,
+    path_fits,
+    stripped,
+    timer,
+    unasked_headers,
+)
 from regdoctor.host.proxyconf.files import Unreadable
 from regdoctor.host.proxyconf.requests import SAMPLES, START, blanked
 from regdoctor.located import Kind, Node, SyntaxProblem, TooLarge
@@ -36,7 +45,7 @@ def routes(text: str, file: str) -> Iterator[ProxyRoute]:
     try:
         root = json_go.parse(text)
     except SyntaxProblem as problem:
-        raise Unreadable(problem.message, f"{file}:{problem.line}") from None
+        raise Unreadable(problem.message, f"{file}:{problem.line}:{problem.column}") from None
     except TooLarge as limit:
         raise Unreadable(str(limit)) from None
     servers = root.at("apps", "http", "servers")
@@ -61,7 +70,7 @@ class _Server:
         return self._walk(self.server.get("routes"), (), "/", (), 0)
 
     def _place(self, node: Node) -> str:
-        return f"{self.file}:{node.line}"
+        return f"{self.file}:{node.line}:{node.column}"
 
     def _walk(
         self, routes: Node | None, names: tuple[str, ...], path: str, around: tuple[Node, ...], depth: int
@@ -103,7 +112,15 @@ class _Server:
             path=path,
             upstreams=tuple(blanked(each) for each in upstreams),
             upstream_tls=proxy.at("transport", "tls") is not None,
-            sent_path=None if any(_handler(each) == "rewrite" for each in around) else START,
+            sent_path=_sent_path(around),
+            path_change=next(
+                (
+                    ReverseProxySetting(name="rewrite", value="", place=self._place(each))
+                    for each in around
+                    if _handler(each) == "rewrite"
+                ),
+                None,
+            ),
             headers=tuple(self._headers(proxy, upstreams[0] if upstreams else "")),
             body_limit=self._body_limit(around),
             buffering=RequestBuffering(name="request_buffers", value="none", spools=False),
@@ -168,6 +185,19 @@ class _Server:
                 found = timer(name, value, scope, self._place(node))
                 if found is not None:
                     yield found
+
+
+def _sent_path(around: tuple[Node, ...]) -> str | None:
+    path: str | None = START
+    for each in around:
+        if _handler(each) != "rewrite" or path is None:
+            continue
+        uri, prefix = each.get("uri"), each.get("strip_path_prefix")
+        if {key for key, _value in each.pairs} - {"handler", "uri", "strip_path_prefix", "method"}:
+            return None
+        path = stripped(path, prefix.value) if prefix is not None else path
+        path = after_rewrite(path, uri.value) if uri is not None else path
+    return path
 
 
 def _handler(node: Node) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,7 @@ class Word:
 
     text: str
     line: int
+    column: int = 1
     quoted: bool = False
 
 
@@ -54,12 +55,13 @@ def words(text: str, file: str) -> list[Word]:
     """
     text = _VARIABLE.sub(lambda match: match[2] if match[2] is not None else match[0], text)
     found: list[Word] = []
-    position, line = 0, 1
+    position, line, line_start = 0, 1, 0
     while position < len(text):
         character = text[position]
         if character == "\n":
             line += 1
             position += 1
+            line_start = position
         elif character.isspace():
             position += 1
         elif character == "#":
@@ -69,17 +71,23 @@ def words(text: str, file: str) -> list[Word]:
             # The next line goes on with this one.
             line += 1
             position += 2
+            line_start = position
             if found:
                 word, position, further = _next(text, position, line, file)
                 if word is not None:
                     word.line = found[-1].line
                     found.append(word)
                 line += further
+                line_start = position if further else line_start
         else:
+            column = position - line_start + 1
             word, position, further = _next(text, position, line, file)
             if word is not None:
+                word.column = column
                 found.append(word)
             line += further
+            # What follows a word of several lines counts from its end: nothing begins there that has a place.
+            line_start = position if further else line_start
     return found
 
 
@@ -97,14 +105,15 @@ def _next(text: str, position: int, line: int, file: str) -> tuple[Word | None, 
         if end >= len(text):
             raise Unreadable("a quote is never closed", f"{file}:{line}")
         body = text[position + 1 : end]
-        return Word(body.replace('\\"', '"') if quote == '"' else body, line, True), end + 1, body.count("\n")
+        word = Word(body.replace('\\"', '"') if quote == '"' else body, line, quoted=True)
+        return word, end + 1, body.count("\n")
     heredoc = _HEREDOC.match(text, position)
     if heredoc is not None:
         close = re.compile(rf"^[ \t]*{re.escape(heredoc[1])}(?!\w)", re.MULTILINE).search(text, heredoc.end())
         if close is None:
             raise Unreadable("a heredoc is never closed", f"{file}:{line}")
         body = text[heredoc.end() : close.start()]
-        return Word(body, line, True), close.end(), text.count("\n", position, close.end())
+        return Word(body, line, quoted=True), close.end(), text.count("\n", position, close.end())
     end = position
     while end < len(text) and not text[end].isspace():
         end += 2 if text[end] == "\\" and text[end + 1 : end + 2] not in ("\n", "") else 1
@@ -125,10 +134,10 @@ class _Loader:
         for each in self._top_level(self._parse(path), (path,)):
             if not each.name and first and not each.arguments:
                 block = self._expanded(each.inside, (path,), 0)
-                found.options = Directive("", [], each.file, each.line, block)
+                found.options = replace(each, block=block)
             elif each.name == "site":
                 block = self._expanded(each.inside, (path,), 0)
-                found.sites.append(Directive("site", each.arguments, each.file, each.line, block))
+                found.sites.append(replace(each, block=block))
             first = False
         found.unread = list(self._unread.values())
         return found
@@ -183,7 +192,7 @@ class _Loader:
                 block = each.block
                 if block is not None:
                     block = self._expanded(block, stack, depth + 1)
-                expanded.append(Directive(each.name, each.arguments, each.file, each.line, block))
+                expanded.append(replace(each, block=block))
             elif each.argument in self._snippets:
                 name = f"({each.argument})"
                 if name in stack or len(stack) > _MOST_IMPORTS:
@@ -195,9 +204,7 @@ class _Loader:
                 for path, block in self._imported(each, stack):
                     expanded += self._expanded(_within(block), (*stack, path), depth + 1)
                 for unread in list(self._unread.values())[known:]:
-                    expanded.append(
-                        Directive("import", [unread.path], each.file, each.line, unread=unread.why)
-                    )
+                    expanded.append(replace(each, arguments=[unread.path], unread=unread.why))
         return expanded
 
 
@@ -207,7 +214,7 @@ def _within(block: Iterable[Directive]) -> list[Directive]:
     for each in block:
         if each.name == "site":
             name, *arguments = each.arguments or [""]
-            found.append(Directive(name, arguments, each.file, each.line, each.block))
+            found.append(replace(each, name=name, arguments=arguments))
             if each.unbraced:
                 found[-1].block = None
                 found += each.inside
@@ -224,12 +231,11 @@ def _filled(block: Iterable[Directive], arguments: list[str]) -> list[Directive]
         return arguments[number] if number < len(arguments) else match[0]
 
     return [
-        Directive(
-            _ARGUMENT.sub(fill, each.name),
-            [_ARGUMENT.sub(fill, word) for word in each.arguments],
-            each.file,
-            each.line,
-            _filled(each.block, arguments) if each.block is not None else None,
+        replace(
+            each,
+            name=_ARGUMENT.sub(fill, each.name),
+            arguments=[_ARGUMENT.sub(fill, word) for word in each.arguments],
+            block=_filled(each.block, arguments) if each.block is not None else None,
         )
         for each in block
     ]
@@ -253,20 +259,24 @@ def parse(text: str, file: str) -> list[Directive]:
         closes = _is(line[0], "}")
         open_blocks = len(stack) - (2 if found and found[-1].unbraced else 1)
         if closes and open_blocks == 0:
-            raise Unreadable("a block is closed that was never opened", f"{file}:{line[0].line}")
+            raise Unreadable(
+                "a block is closed that was never opened", f"{file}:{line[0].line}:{line[0].column}"
+            )
         if len(stack) > 1:
             _inside(line, stack, file)
             continue
         opens = _is(line[-1], "{")
         names = line[:-1] if opens else line
         if names and names[0].text == "import" and not opens and not addresses:
-            found.append(Directive("import", [each.text for each in names[1:]], file, line[0].line))
+            found.append(
+                Directive("import", [each.text for each in names[1:]], file, line[0].line, line[0].column)
+            )
             continue
         goes_on = names and names[-1].text.endswith(",")
         addresses += names
         if goes_on and not opens:
             continue
-        directive = _top(addresses, file, line[0].line)
+        directive = _top(addresses or line, file, named=bool(addresses))
         if not opens:
             # A file of a single site needs no braces: all that follows belongs to it.
             directive.block = []
@@ -285,16 +295,17 @@ def parse(text: str, file: str) -> list[Directive]:
     return found
 
 
-def _top(addresses: list[Word], file: str, line: int) -> Directive:
-    texts = [part for word in addresses for part in word.text.split(",") if part]
-    place = addresses[0].line if addresses else line
+def _top(words: list[Word], file: str, *, named: bool) -> Directive:
+    """A block at the top; without a name it holds the global options."""
+    texts = [part for word in words for part in word.text.split(",") if part] if named else []
+    name, arguments = "site", texts
     if not texts:
-        return Directive("", [], file, place)
-    if len(texts) == 1 and texts[0].startswith("(") and texts[0].endswith(")"):
-        return Directive("snippet", [texts[0][1:-1]], file, place)
-    if texts[0].startswith("&("):
-        return Directive("named-route", texts, file, place)
-    return Directive("site", texts, file, place)
+        name = ""
+    elif len(texts) == 1 and texts[0].startswith("(") and texts[0].endswith(")"):
+        name, arguments = "snippet", [texts[0][1:-1]]
+    elif texts[0].startswith("&("):
+        name = "named-route"
+    return Directive(name, arguments, file, words[0].line, words[0].column)
 
 
 def _inside(line: list[Word], stack: list[list[Directive]], file: str) -> None:
@@ -305,7 +316,12 @@ def _inside(line: list[Word], stack: list[list[Directive]], file: str) -> None:
     opens = len(line) > 1 and _is(line[-1], "{")
     names = line[:-1] if opens else line
     directive = Directive(
-        names[0].text, [each.text for each in names[1:]], file, line[0].line, [] if opens else None
+        names[0].text,
+        [each.text for each in names[1:]],
+        file,
+        line[0].line,
+        line[0].column,
+        [] if opens else None,
     )
     stack[-1].append(directive)
     if directive.block is not None:

@@ -18,14 +18,15 @@ class Directive:
     arguments: list[str]
     file: str
     line: int
+    column: int
     block: list[Directive] | None = None
     unread: str | None = None
     unbraced: bool = False
 
     @property
     def place(self) -> str:
-        """``file:line``."""
-        return f"{self.file}:{self.line}"
+        """``file:line:column``."""
+        return f"{self.file}:{self.line}:{self.column}"
 
     @property
     def argument(self) -> str:

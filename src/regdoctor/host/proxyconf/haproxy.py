@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from regdoctor.host.proxyconf.files import Unreadable
@@ -30,11 +31,12 @@ class Line:
     words: list[str]
     file: str
     number: int
+    column: int = 1
 
     @property
     def place(self) -> str:
-        """``file:line``."""
-        return f"{self.file}:{self.number}"
+        """``file:line:column``."""
+        return f"{self.file}:{self.number}:{self.column}"
 
     def starts(self, *words: str) -> bool:
         """Whether it begins with these words."""
@@ -71,6 +73,10 @@ class Section:
         return found
 
 
+_ESCAPED: Final = MappingProxyType({"n": "\n", "r": "\r", "t": "\t", **{each: each for each in " \\#'\"$"}})
+"""What a backslash stands before; before others it stays, as those of regular expressions do."""
+
+
 def split_words(text: str) -> list[str] | None:
     """The words of a line without its comment; None where a quote is never closed."""
     words: list[str] = []
@@ -83,8 +89,9 @@ def split_words(text: str) -> list[str] | None:
         if quote:
             if character == quote:
                 quote = ""
-            elif character == "\\" and quote == '"' and position < len(text):
-                word = [*(word or []), text[position]]
+            elif character == "\\" and quote == '"' and text[position : position + 1] in _ESCAPED:
+                word = word if word is not None else []
+                word.append(_ESCAPED[text[position]])
                 position += 1
             else:
                 word = word if word is not None else []
@@ -92,9 +99,9 @@ def split_words(text: str) -> list[str] | None:
         elif character in "\"'":
             quote = character
             word = word if word is not None else []
-        elif character == "\\" and position < len(text):
+        elif character == "\\" and text[position : position + 1] in _ESCAPED:
             word = word if word is not None else []
-            word.append(text[position])
+            word.append(_ESCAPED[text[position]])
             position += 1
         elif character == "#":
             break
@@ -130,7 +137,7 @@ def sections(text: str, file: str) -> list[Section]:
             raise Unreadable("a quote is never closed", f"{file}:{number}")
         if not words:
             continue
-        line = Line(words[:_MOST_WORDS], file, number)
+        line = Line(words[:_MOST_WORDS], file, number, len(raw) - len(raw.lstrip()) + 1)
         first = words[0]
         if first in _PROXIES and len(words) > 1:
             source = defaults.get(words[3], []) if words[2:3] == ["from"] and len(words) > 3 else latest

@@ -18,9 +18,10 @@ from regdoctor.facts.proxyconf import (
     ProxyTimer,
     RefusedMethods,
     RequestBuffering,
+    ReverseProxySetting,
     TimerScope,
 )
-from regdoctor.host.proxyconf import units
+from regdoctor.host.proxyconf import patterns, units
 from regdoctor.host.proxyconf.haproxy import Line, Section, sections
 from regdoctor.host.proxyconf.haproxy_conditions import Verdict, read_condition
 from regdoctor.host.proxyconf.requests import ADDRESS_HEADERS, METHODS, START, blanked, text_part
@@ -38,6 +39,9 @@ _FORMATS: Final = (
     (re.compile(r"%\[(?:fc_)?dst_port\]|%fp"), HeaderPartKind.PORT, ""),
 )
 _INCOMING: Final = re.compile(r"%\[(?:req\.)?f?hdr\(([\w-]+)\)\]", re.IGNORECASE)
+_PATH_ACTIONS: Final = frozenset(
+    {"set-path", "set-pathq", "set-uri", "replace-path", "replace-pathq", "replace-uri"}
+)
 _BODY_SIZE: Final = re.compile(r"(?:req\.)?(body_size|hdr_val\(content-length\)|hdr\(content-length\))", re.I)
 
 
@@ -119,8 +123,8 @@ class _Route:
         servers = list(self.back.all("server"))
         default_tls = any("ssl" in line.words for line in self.back.all("default-server"))
         return ProxyRoute(
-            place=self.back.place,
-            block=f"{self.back.kind} {self.back.name}",
+            place=self.parts[0].place,
+            block=" → ".join(f"{part.kind} {part.name}" for part in self.parts),
             listeners=self.listeners,
             names=self.names,
             path=self.path,
@@ -136,7 +140,8 @@ class _Route:
                 )
             ),
             upstream_tls=default_tls or any("ssl" in line.words[3:] for line in servers),
-            sent_path=None if self._changes_path() else START,
+            sent_path=self._sent_path(),
+            path_change=self._path_change(),
             headers=tuple(self._headers()) if self._http else (),
             location_rewrites=tuple(self._rewrites()) if self._http else (),
             body_limit=self._body_limit() if self._http else None,
@@ -157,11 +162,38 @@ class _Route:
             for line in part.all("http-request"):
                 yield part, line
 
-    def _changes_path(self) -> bool:
-        actions = {"set-path", "set-pathq", "set-uri", "replace-path", "replace-pathq", "replace-uri"}
-        if any(line.words[1:2] and line.words[1] in actions for _part, line in self._requests()):
-            return True
-        return any(part.last(word) for part in self.parts for word in ("reqrep", "reqirep"))
+    def _path_changes(self) -> Iterator[tuple[Section, Line]]:
+        for part, line in self._requests():
+            if line.words[1:2] and line.words[1] in _PATH_ACTIONS:
+                condition = read_condition(part.lines, line.words[2:])
+                if condition.for_upload() is not Verdict.FALSE:
+                    yield part, line
+        for part in self.parts:
+            for word in ("reqrep", "reqirep"):
+                yield from ((part, line) for line in part.all(word))
+
+    def _path_change(self) -> ReverseProxySetting | None:
+        for _part, line in self._path_changes():
+            return ReverseProxySetting(
+                name=" ".join(line.words[:2]), value=blanked(" ".join(line.words[2:])), place=line.place
+            )
+        return None
+
+    def _sent_path(self) -> str | None:
+        path = START
+        for part, line in self._path_changes():
+            words = line.words[2:]
+            if line.words[1:2] not in (["replace-path"], ["replace-pathq"]) or len(words) < 2:
+                return None
+            if read_condition(part.lines, words[2:]).for_upload() is not Verdict.TRUE:
+                return None
+            if patterns.search(words[0], path) is False:
+                continue
+            changed = patterns.rewritten(words[0], words[1], path)
+            if changed is None:
+                return None
+            path = changed
+        return path
 
     def _headers(self) -> Iterator[HeaderAssignment]:
         for part, line in self._requests():

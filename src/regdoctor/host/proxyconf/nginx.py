@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -105,7 +105,7 @@ class _Loader:
         name = str(self._main)
         self._files[name] = None
         block = self._expanded(parse(text, name), (name,), 0)
-        root = Directive("", [], name, 1, block)
+        root = Directive("", [], name, 1, 1, block)
         return Tree(root=root, files=tuple(self._files), unread=list(self._unread.values()))
 
     def _expanded(
@@ -121,8 +121,7 @@ class _Loader:
             if each.name == "include" and each.arguments:
                 expanded += self._included(each, stack, depth)
             elif each.block is not None:
-                block = self._expanded(each.block, stack, depth + 1)
-                expanded.append(Directive(each.name, each.arguments, each.file, each.line, block))
+                expanded.append(replace(each, block=self._expanded(each.block, stack, depth + 1)))
             else:
                 expanded.append(each)
         return expanded
@@ -150,7 +149,7 @@ class _Loader:
     def _left_out(self, include: Directive, path: str, problem: Unreadable) -> Directive:
         why = f"{problem.why} ({problem.place})" if problem.place else problem.why
         self._unread[path, include.place] = UnreadFile(path=path, place=include.place, why=why)
-        return Directive("include", [path], include.file, include.line, unread=why)
+        return replace(include, arguments=[path], unread=why)
 
     def _text(self, path: str) -> str:
         if isinstance(self._source, Files):
@@ -194,24 +193,26 @@ def parse(text: str, file: str) -> list[Directive]:
 
     blocks: list[list[Directive]] = [[]]
     words: list[str] = []
-    line = 1
+    line, column = 1, 1
+    columns = _Columns(text)
     try:
         for word, number, quoted in lex_string(text):
+            where = columns.of(word, number, quoted=quoted)
             if not quoted and word.startswith("#"):
                 continue
             if quoted or word not in ("{", "}", ";"):
                 if not words:
-                    line = number
+                    line, column = number, where
                 words.append(word)
                 continue
             if word == "}":
                 if words:
-                    raise Unreadable("a directive does not end with ;", f"{file}:{line}")
+                    raise Unreadable("a directive does not end with ;", f"{file}:{line}:{column}")
                 blocks.pop()
                 continue
             if not words:
-                raise Unreadable(f"nothing stands before {word}", f"{file}:{number}")
-            directive = Directive(words[0], words[1:], file, line, [] if word == "{" else None)
+                raise Unreadable(f"nothing stands before {word}", f"{file}:{number}:{where}")
+            directive = Directive(words[0], words[1:], file, line, column, [] if word == "{" else None)
             blocks[-1].append(directive)
             words = []
             if directive.block is not None:
@@ -225,5 +226,26 @@ def parse(text: str, file: str) -> list[Directive]:
         # The lexer of Lua blocks ends like this where the text does.
         raise Unreadable("it ends in the middle of a block", f"{file}:{line}") from None
     if words:
-        raise Unreadable("a directive does not end with ;", f"{file}:{line}")
+        raise Unreadable("a directive does not end with ;", f"{file}:{line}:{column}")
     return blocks[0]
+
+
+class _Columns:
+    """Where the words of a text begin in their lines, which the lexer does not say; asked for in order."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
+        self._line = 0
+        self._end = 0
+
+    def of(self, word: str, line: int, *, quoted: bool) -> int:
+        """The column, from 1, of a word in a line; the line's end where it is written in another way."""
+        if line != self._line:
+            self._line, self._end = line, 0
+        text = self._lines[line - 1] if line <= len(self._lines) else ""
+        # A quoted word may go on in the next line.
+        start = text.find(word.partition("\n")[0], self._end)
+        if start < 0:
+            return self._end + 1
+        self._end = start + len(word)
+        return start if quoted else start + 1

@@ -289,6 +289,8 @@ class _Route:
             upstreams=tuple(self._upstreams(url)),
             upstream_tls=url.startswith("https:"),
             sent_path=self._sent_path(passing.argument),
+            path_change=self._path_change(passing),
+            query_loss=self._query_loss(passing),
             headers=tuple(self._headers(url)),
             switched_off=tuple(self._switched_off()),
             location_rewrites=tuple(self._rewrites(passing, url)),
@@ -428,12 +430,45 @@ class _Route:
                 if each.argument == host.partition(":")[0]:
                     yield from (blanked(server.argument) for server in each.all("server"))
 
-    def _sent_path(self, target: str) -> str | None:
-        path = START
+    def _rewrites_of_paths(self) -> Iterator[Directive]:
+        """The ``rewrite`` directives that an upload's path fits, or may fit."""
         for block in reversed(self.chain.blocks):
             for each in block.all("rewrite"):
-                if each.arguments and patterns.search(each.argument, path) is not False:
-                    return None
+                if len(each.arguments) > 1 and patterns.search(each.argument, START) is not False:
+                    yield each
+
+    def _path_change(self, passing: Directive) -> ReverseProxySetting:
+        changing = next(self._rewrites_of_paths(), passing)
+        return ReverseProxySetting(
+            name=changing.name, value=blanked(" ".join(changing.arguments)), place=changing.place
+        )
+
+    def _query_loss(self, passing: Directive) -> ReverseProxySetting | None:
+        """A target built of ``$uri``: where variables stand after the host, nginx passes on what they say."""
+        path = re.sub(r"https?://[^/$]*(?:\$\{?\w+\}?)?(?=[/$])", "", passing.argument)
+        named = {match[1] or match[2] for match in _VARIABLE.finditer(path)}
+        if not named & {"uri", "document_uri"} or named & {"request_uri", "args", "query_string"}:
+            return None
+        return ReverseProxySetting(name=passing.name, value=blanked(passing.argument), place=passing.place)
+
+    def _sent_path(self, target: str) -> str | None:
+        path = START
+        for each in self._rewrites_of_paths():
+            flags = each.arguments[2:]
+            changed = patterns.rewritten(each.argument, each.arguments[1], path)
+            if each in self.location.inside and flags == ["break"]:
+                # After a rewriting the path of proxy_pass counts no more.
+                return changed
+            if (
+                each not in self.server.blocks[0].inside
+                or flags not in ([], ["last"], ["break"])
+                or not changed
+            ):
+                return None
+            chosen = _choose(self.server, changed)
+            if chosen is None or chosen.blocks[0] is not self.location:
+                return None
+            path = changed
         after = re.match(r"https?://[^/]*(/.*)?$", target)
         if after is None or "$" in target:
             return path if "$" not in (after[1] or "" if after else target) else None

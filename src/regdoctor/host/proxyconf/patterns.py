@@ -45,6 +45,32 @@ def full_match(expression: str, text: str, *, ignore_case: bool = False) -> bool
     return _match(expression, text, ignore_case, (0,), len(text))
 
 
+_SIMPLE: Final = re.compile(r"\^?(?:[\w/~-]|\\[./-]|\(\.[*+]\))*\$?")
+_MOST_GROUPS: Final = 3
+_GROUP: Final = re.compile(r"[$\\](?:(\d)|\{(\d)\})")
+
+
+def rewritten(expression: str, replacement: str, text: str) -> str | None:
+    r"""What a rewriting makes of a short text that the expression matches; None where that cannot be told here.
+
+    Known are expressions of fixed characters and up to three groups ``(.*)`` or ``(.+)``, which no text keeps
+    busy for long. As nginx (``rewrite``) and haproxy (``replace-path``) have it, the whole text is replaced, in
+    which ``$1`` or ``\\1`` stand for the groups.
+    """
+    groups = expression.count("(")
+    if len(expression) > LONGEST or groups > _MOST_GROUPS or not _SIMPLE.fullmatch(expression):
+        return None
+    match = re.search(expression, text)
+    if match is None:
+        return None
+    if re.search(r"[$\\](?!\d|\{\d\})", replacement):
+        return None
+    numbers = [int(each[1] or each[2]) for each in _GROUP.finditer(replacement)]
+    if any(number > groups for number in numbers):
+        return None
+    return _GROUP.sub(lambda each: match[int(each[1] or each[2])], replacement[:LONGEST])
+
+
 def _match(
     expression: str, text: str, ignore_case: bool, starts: range | tuple[int, ...], end: int | None
 ) -> bool | None:

@@ -42,7 +42,7 @@ def _nginx(path: Path, _beside: Sequence[Path], files: Files) -> Read:
     found = tuple(nginx_routes.routes(tree))
     if tree.root.file != str(path) and str(path) in tree.files:
         # A part of the configuration was named: what stands in the others was not asked for.
-        found = tuple(each for each in found if each.place.rpartition(":")[0] == str(path))
+        found = tuple(each for each in found if each.place.startswith(f"{path}:"))
     return found, tree.files, tuple(tree.unread)
 
 

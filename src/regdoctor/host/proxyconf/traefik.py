@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from regdoctor.facts.proxyconf import (
@@ -24,7 +25,7 @@ from regdoctor.facts.proxyconf import (
     TimerScope,
     UnreadFile,
 )
-from regdoctor.host.proxyconf import units
+from regdoctor.host.proxyconf import patterns, units
 from regdoctor.host.proxyconf.files import Files, Unreadable, expand, places
 from regdoctor.host.proxyconf.requests import ADDRESS_HEADERS, START, blanked, origin, text_part
 from regdoctor.host.proxyconf.traefik_rules import read_rule
@@ -36,8 +37,11 @@ _DEEPEST: Final = 5
 _DEFAULT_READ_TIMEOUT: Final = "60s"
 _UNKNOWN: Final = (HeaderPart(HeaderPartKind.UNKNOWN),)
 _STATIC: Final = ("entrypoints", "providers", "certificatesresolvers", "serverstransport")
-_PATH_CHANGES: Final = frozenset(
-    {"stripprefix", "stripprefixregex", "addprefix", "replacepath", "replacepathregex"}
+_PATH_CHANGES: Final = MappingProxyType(
+    {
+        each.lower(): each
+        for each in ("stripPrefix", "stripPrefixRegex", "addPrefix", "replacePath", "replacePathRegex")
+    }
 )
 
 
@@ -56,8 +60,8 @@ class Document:
         return node
 
     def place(self, node: Node) -> str:
-        """``file:line``."""
-        return f"{self.path}:{node.line}"
+        """``file:line:column``."""
+        return f"{self.path}:{node.line}:{node.column}"
 
     @property
     def is_static(self) -> bool:
@@ -88,7 +92,7 @@ def read(path: str, files: Files) -> Document:
         else:
             root = next(yaml_located.parse_all(text), None)
     except SyntaxProblem as problem:
-        raise Unreadable(problem.message, f"{path}:{problem.line}") from None
+        raise Unreadable(problem.message, f"{path}:{problem.line}:{problem.column}") from None
     except TooLarge as limit:
         raise Unreadable(str(limit)) from None
     return Document(path, root if root is not None else Node(Kind.MAP, 1, 1))
@@ -235,7 +239,8 @@ class _Route:
                 self.name,
             ),
             upstream_tls=any(url.value.startswith("https:") for url in servers),
-            sent_path=None if any(kind in _PATH_CHANGES for _d, kind, _n in middlewares) else START,
+            sent_path=_sent_path(middlewares),
+            path_change=_path_change(middlewares),
             headers=tuple(self._headers(servers, middlewares)),
             body_limit=self._body_limit(middlewares),
             buffering=self._buffering(middlewares),
@@ -405,6 +410,45 @@ class _Route:
             if kind == "compress" and not (settings.kind is Kind.BOOLEAN and not settings.true):
                 return ReverseProxySetting(name="compress", value="", place=document.place(settings))
         return None
+
+
+def _path_change(middlewares: Sequence[tuple[Document, str, Node]]) -> ReverseProxySetting | None:
+    for document, kind, settings in middlewares:
+        if kind in _PATH_CHANGES and _path_after(START, kind, settings) != START:
+            return ReverseProxySetting(name=_PATH_CHANGES[kind], value="", place=document.place(settings))
+    return None
+
+
+def _sent_path(middlewares: Sequence[tuple[Document, str, Node]]) -> str | None:
+    path: str | None = START
+    for _document, kind, settings in middlewares:
+        if kind in _PATH_CHANGES and path is not None:
+            path = _path_after(path, kind, settings)
+    return path
+
+
+def _path_after(path: str, kind: str, settings: Node) -> str | None:
+    """What a middleware makes of a path (``pkg/middlewares/stripprefix`` and its like); None where unknown."""
+    if kind == "stripprefix":
+        prefixes = member(settings, "prefixes")
+        for each in prefixes.items if prefixes is not None else ():
+            if path.startswith(each.value):
+                return "/" + path.removeprefix(each.value).removeprefix("/")
+        return path
+    if kind == "addprefix":
+        prefix = member(settings, "prefix")
+        return f"{prefix.value}{path}" if prefix is not None else path
+    if kind == "replacepath":
+        whole = member(settings, "path")
+        return whole.value if whole is not None else path
+    if kind == "replacepathregex":
+        expression, replacement = member(settings, "regex"), member(settings, "replacement")
+        if expression is None or replacement is None or patterns.search(expression.value, path) is False:
+            return path
+        if not (expression.value.startswith("^") and expression.value.endswith("$")):
+            return None
+        return patterns.rewritten(expression.value, replacement.value, path)
+    return None
 
 
 def _trusts(point: Node) -> bool:

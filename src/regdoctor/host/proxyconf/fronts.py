@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
-from regdoctor.api import (
-    Certainty,
-    Each,
-    Endpoint,
-    FileKind,
-    ProxyConfig,
-    ProxyListener,
-    ProxyRoute,
-    proxy_configs,
-)
+from regdoctor.facts.base import Endpoint, FileKind
+from regdoctor.facts.proxyconf import ProxyConfig, ProxyListener, ProxyRoute
+from regdoctor.host.proxyconf.matching import names_match
+from regdoctor.model import Certainty
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS: Final[Mapping[str, int]] = MappingProxyType({"http": 80, "https": 443})
+NAMELESS: Final = "<registry>"
+"""Stands for the host in addresses where the configuration names none."""
 
-_PRODUCTS = re.compile(
+_PRODUCTS: Final = re.compile(
     r"registr(?:y|ies)\b|registr(?:y|ies)[-_.\d]|harbor|artifactory|nexus|\bquay|distribution"
 )
-_LABELS = re.compile(r"(?<![a-z0-9])(?:reg|cr|oci|zot|ghcr|gcr|ecr|acr|dockerhub)\d*(?![a-z0-9])")
-_DOCKER_NAME = re.compile(r"docker")
-_REGISTRY_PORT = re.compile(r":5000(?:/|$)")
+_LABELS: Final = re.compile(r"(?<![a-z0-9])(?:reg|cr|oci|zot|ghcr|gcr|ecr|acr|dockerhub)\d*(?![a-z0-9])")
+_DOCKER_NAME: Final = re.compile(r"docker")
+_REGISTRY_PORT: Final = re.compile(r":5000(?:/|$)")
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Front:
         return f"{self.route.block} ({self.route.place})"
 
 
-def fronts(config: ProxyConfig, registries: Each[Endpoint]) -> list[Front]:
+def fronts(config: ProxyConfig, registries: Iterable[Endpoint]) -> list[Front]:
     """The ways that lead to the registry; where none is asked about, those that show that they lead to one."""
     registry = next(iter(registries), None)
     if registry is None:
@@ -73,7 +71,7 @@ def fronts(config: ProxyConfig, registries: Each[Endpoint]) -> list[Front]:
 
 def _leading_to(config: ProxyConfig, registry: Endpoint) -> tuple[Sequence[ProxyRoute], Certainty]:
     """The ways for a host and port, as the proxy would choose, or the likeliest where none is for them."""
-    named = [route for route in config.routes if proxy_configs.names_match(route.names, registry.host)]
+    named = [route for route in config.routes if names_match(route.names, registry.host)]
     exact = [route for route in named if registry.host.lower() in (name.lower() for name in route.names)]
     named = exact or named
     for tier in (
@@ -158,7 +156,7 @@ def _by_itself(route: ProxyRoute, certainty: Certainty) -> Front:
         route=route,
         listener=listener,
         scheme=scheme,
-        host=next(plain, "registry.example"),
+        host=next(plain, NAMELESS),
         port=listener.port or DEFAULT_PORTS[scheme],
         certainty=certainty,
     )
