@@ -313,7 +313,7 @@ def mirrors_conflict(containerd: ContainerdSettings) -> Iterator[Draft]:
         tables = ", ".join(
             f"{name} for {each.value} ({each.place})" for name, each in old[: wording.MOST_TOLD]
         )
-        kind = "mirrors" if section.mirrors else "configs.*.tls"
+        kind = "mirrors" if section.mirrors else "configs.tls"
         yield _finding(
             "client/mirrors-conflict",
             f"{section.config_path.place} sets config_path, and the same section has {tables}. containerd "

@@ -6,7 +6,6 @@ for they say nothing about another host.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from regdoctor.api import (
@@ -22,6 +21,7 @@ from regdoctor.api import (
     DaemonFlags,
     DaemonSettings,
     DaemonState,
+    DockerVersion,
     Failure,
     FileKind,
     HostsFolder,
@@ -43,6 +43,7 @@ from regdoctor.api import (
     docker_config,
     docker_info,
     hosts_toml,
+    installed,
     login,
     manifests,
     probe,
@@ -106,6 +107,18 @@ def ask_daemon(context: Context) -> DaemonState:
 
 
 @probe
+def find_docker_version(state: DaemonState | None, context: Context) -> DockerVersion:
+    """Finds the version of the docker daemon: of the one that runs, else of its program."""
+    if not _on_host(context):
+        raise NotApplicable("docker's version is looked at with --profile host")
+    found = installed.parse_version(state.version) if state is not None else None
+    found = found or installed.installed_version("dockerd", context.environment, context.deadline.step())
+    if found is None:
+        raise NotApplicable("docker's daemon is not installed here")
+    return DockerVersion(text=found.text, major=found.major, minor=found.minor)
+
+
+@probe
 def read_containerd_config(context: Context) -> ContainerdSettings:
     """Reads what containerd's config.toml says about registries."""
     given = context.options.containerd_config
@@ -114,7 +127,7 @@ def read_containerd_config(context: Context) -> ContainerdSettings:
     if not _on_host(context):
         raise NotApplicable("containerd's configuration is looked at with --profile host")
     default = containerd_config.DEFAULT_PATH
-    if not default.exists() and shutil.which("containerd", path=context.environment.get("PATH")) is None:
+    if not default.exists() and installed.find_program("containerd", context.environment) is None:
         raise NotApplicable("containerd is not installed here")
     return containerd_config.read_containerd_config(default)
 
@@ -124,10 +137,10 @@ def find_containerd_version(context: Context) -> ContainerdVersion:
     """Asks containerd's program for its version."""
     if not _on_host(context):
         raise NotApplicable("containerd's version is looked at with --profile host")
-    found = containerd_config.installed_version(context.environment, context.deadline.step())
+    found = installed.installed_version("containerd", context.environment, context.deadline.step())
     if found is None:
         raise NotApplicable("containerd is not installed here")
-    return found
+    return ContainerdVersion(text=found.text, major=found.major, minor=found.minor)
 
 
 @probe
@@ -176,8 +189,8 @@ def read_policy(context: Context) -> SignaturePolicy:
     if not _on_host(context):
         raise NotApplicable("policy.json is looked at with --profile host")
     path = signature_policy.default_policy(context.home)
-    search = context.environment.get("PATH")
-    if not path.exists() and not any(shutil.which(name, path=search) for name in _CONTAINERS_TOOLS):
+    tools = any(installed.find_program(name, context.environment) for name in _CONTAINERS_TOOLS)
+    if not path.exists() and not tools:
         raise NotApplicable(f"there is no {path}, and nothing here that reads it")
     return signature_policy.read_policy(path)
 

@@ -17,6 +17,7 @@ from regdoctor.api import (
     DaemonFlags,
     DaemonSettings,
     DaemonState,
+    DockerVersion,
     Draft,
     Each,
     Endpoint,
@@ -87,21 +88,26 @@ def daemon_json_invalid(
 
 
 @rule("client/daemon-json-invalid")
-def daemon_json_empty(daemon: DaemonSettings, state: DaemonState | None) -> Iterator[Draft]:
-    """A file without anything in it, which docker 23 and newer take for ``{}``."""
-    if not daemon.empty:
+def daemon_json_too_new(daemon: DaemonSettings, version: DockerVersion | None) -> Iterator[Draft]:
+    """What docker 20.10 and older refuse, and docker 23 and newer take."""
+    if not daemon.older or daemon_json.refused(daemon) or (version is not None and version.major >= 23):
         return
-    major = state.version.partition(".")[0] if state is not None else ""
-    if major.isdigit() and int(major) >= 23:
+    told = f"{wording.told(daemon.older)}."
+    if version is not None:
+        yield finding(
+            "client/daemon-json-invalid",
+            f"{told} docker {version.major}.{version.minor}, which is installed here, does not start with that; "
+            "newer versions take it.",
+            evidence=(*wording.places(daemon.older), "docker-version"),
+        )
         return
+    whole = any(flaw.key is None for flaw in daemon.older)
     yield finding(
         "client/daemon-json-invalid",
-        f"{daemon.path} is empty. docker 20.10 and older do not start with it (“… with file {daemon.path}: "
-        "EOF”); docker 23 and newer take it.",
-        certainty=Certainty.PROVEN if major.isdigit() else Certainty.POSSIBLE,
-        severity=Severity.ERROR if major.isdigit() else Severity.WARNING,
-        fix=(f"write {{}} into it, or remove it: rm {daemon.path}",),
-        evidence=(daemon.path,),
+        f"{told} docker 20.10 and older do not start with that; newer versions take it.",
+        certainty=Certainty.POSSIBLE,
+        severity=Severity.WARNING if whole else Severity.INFO,
+        evidence=wording.places(daemon.older),
     )
 
 

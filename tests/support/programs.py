@@ -14,8 +14,11 @@ from types import MappingProxyType
 DEBIAN_PACKAGES: Mapping[str, str] = MappingProxyType(
     {
         "chronyd": "chrony",
+        "containerd": "containerd",
+        "ctr": "containerd",
         "dnsmasq": "dnsmasq-base",
         "docker-registry": "docker-registry",
+        "dockerd": "docker.io",
         "haproxy": "haproxy",
         "htpasswd": "apache2-utils",
         "ip": "iproute2",
@@ -25,6 +28,7 @@ DEBIAN_PACKAGES: Mapping[str, str] = MappingProxyType(
         "nginx": "nginx",
         "nsenter": "util-linux",
         "openssl": "openssl",
+        "podman": "podman",
         "setpriv": "util-linux",
         "skopeo": "skopeo",
         "squid": "squid",

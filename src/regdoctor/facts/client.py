@@ -80,13 +80,21 @@ class DaemonSettings(FileFact, frozen=True, kw_only=True):
     mirrors: tuple[Listed, ...] = ()
     misnamed: tuple[Listed, ...] = ()
     """Keys that are names of flags: dockerd takes them without a word and ignores them."""
-    empty: bool = False
-    """Whether there is nothing in the file: newer versions take it, docker 20.10 stops."""
+    older: tuple[Flaw, ...] = ()
+    """What docker 20.10 and older refuse, while newer versions take it."""
 
     @property
     def usable(self) -> bool:
         """Whether dockerd starts with it, as far as the file alone says."""
         return not any(flaw.kind is not FlawKind.IGNORED for flaw in self.flaws)
+
+
+class DockerVersion(Fact, frozen=True, kw_only=True):
+    """Which docker daemon is installed on this host, by its program or by what the running one says."""
+
+    text: str
+    major: int
+    minor: int
 
 
 class DaemonFlags(Fact, frozen=True, kw_only=True):

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import re
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from regdoctor import toml_located
 from regdoctor.facts.client import (
     ContainerdSettings,
-    ContainerdVersion,
     Flaw,
     FlawKind,
     Listed,
     RegistrySection,
 )
-from regdoctor.host.commands import run_command
 from regdoctor.host.settings_files import flaw, listed, read_text, unparsed
 from regdoctor.located import Kind, Node, SyntaxProblem, TooLarge
 
@@ -31,7 +27,6 @@ SECTIONS: Final = (
 )
 """Names under ``plugins`` below which ``registry`` is written: of version 1, 2 and 3, and a mix-up of the last."""
 _MOST_IMPORTS: Final = 50
-_VERSION: Final = re.compile(r"\bv?(\d{1,3})\.(\d{1,3})\.\d")
 
 
 def read_containerd_config(path: Path) -> ContainerdSettings:
@@ -60,22 +55,6 @@ def read_containerd_config(path: Path) -> ContainerdSettings:
         version_given=given,
         sections=tuple(sections.values()),
     )
-
-
-def installed_version(environment: Mapping[str, str], timeout: float) -> ContainerdVersion | None:
-    """What ``containerd --version`` says within so many seconds, or None where there is none."""
-    program = shutil.which("containerd", path=environment.get("PATH"))
-    if program is None:
-        return None
-    try:
-        result = run_command([program, "--version"], environment=environment, timeout=timeout, limit=4096)
-    except OSError:
-        return None
-    text = result.stdout.decode("utf-8", "replace").strip()
-    match = _VERSION.search(text)
-    if match is None:
-        return None
-    return ContainerdVersion(text=text[:200], major=int(match[1]), minor=int(match[2]))
 
 
 def _sections(root: Node, path: Path, flaws: list[Flaw]) -> Iterator[RegistrySection]:

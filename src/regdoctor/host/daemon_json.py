@@ -6,7 +6,8 @@ Keys are those of docker 20.10 to 29 together: which of them a certain version k
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -60,7 +61,7 @@ _MAPS: Final = MappingProxyType(
         "cluster-store-opts": Kind.STRING,
         "default-network-opts": Kind.MAP,
         "default-ulimits": None,
-        "features": None,
+        "features": Kind.BOOLEAN,
         "log-opts": Kind.STRING,
         "nri-opts": None,
         "proxies": None,
@@ -124,25 +125,18 @@ def read_daemon_json(path: Path) -> DaemonSettings:
 
 
 def parse_daemon_json(data: bytes, path: Path) -> DaemonSettings:
-    """Reads the content of the file; a byte order mark is taken as docker 23 and newer take it."""
-    for mark, encoding in (
-        (b"\xef\xbb\xbf", "utf-8"),
-        (b"\xff\xfe", "utf-16-le"),
-        (b"\xfe\xff", "utf-16-be"),
-    ):
-        if data.startswith(mark):
-            text = data.removeprefix(mark).decode(encoding, "replace")
-            break
-    else:
-        text = data.decode("utf-8", "replace")
+    """Reads the content of the file as docker 23 and newer do; ``older`` is what docker 20.10 minds besides."""
+    text, marked = _decoded(data)
+    start = Node(Kind.MAP, 1, 1)
+    older = (flaw(path, start, "it begins with a byte order mark"),) if marked else ()
     if not text.strip():
-        return DaemonSettings(path=str(path), empty=True)
+        return DaemonSettings(path=str(path), older=(*older, flaw(path, start, "it is empty: EOF")))
     try:
         root = json_go.parse(text)
     except (SyntaxProblem, TooLarge) as error:
         return DaemonSettings(path=str(path), flaws=(unparsed(path, error),))
     if root.kind is Kind.NULL:
-        return DaemonSettings(path=str(path))
+        return DaemonSettings(path=str(path), older=older)
     if root.kind is not Kind.MAP:
         message = (
             f"json: cannot unmarshal {_GO_KINDS[root.kind]} into Go value of type map[string]interface {{}}"
@@ -155,6 +149,7 @@ def parse_daemon_json(data: bytes, path: Path) -> DaemonSettings:
             *_repeated(root, path),
             *_unknown(root, path),
             *_mistyped(root, path),
+            *_invalid(root, path),
             *_wrong_mirrors(mirrors, path),
             *_wrong_insecure(insecure, path),
         ),
@@ -162,12 +157,43 @@ def parse_daemon_json(data: bytes, path: Path) -> DaemonSettings:
         insecure=tuple(listed(path, node) for node in insecure),
         mirrors=tuple(listed(path, node, redact_url(node.value)) for node in mirrors),
         misnamed=tuple(listed(path, node, key) for key, node in root.pairs if key in FLAGS),
+        older=(*older, *_refused_before(root, mirrors, path)),
     )
 
 
+def _decoded(data: bytes) -> tuple[str, bool]:
+    """The text, and whether a byte order mark stood before it."""
+    for mark, encoding in (
+        (b"\xef\xbb\xbf", "utf-8"),
+        (b"\xff\xfe", "utf-16-le"),
+        (b"\xfe\xff", "utf-16-be"),
+    ):
+        if data.startswith(mark):
+            return data.removeprefix(mark).decode(encoding, "replace"), True
+    return data.decode("utf-8", "replace"), False
+
+
+def _refused_before(root: Node, mirrors: list[Node], path: Path) -> Iterator[Flaw]:
+    """What docker 20.10 refuses and newer versions take."""
+    proxies = root.get("proxies")
+    for key, node in proxies.pairs if proxies is not None and proxies.kind is Kind.MAP else ():
+        message = f"the following directives don't match any configuration option: {key}"
+        yield flaw(path, node, message, key=key)
+    for node in mirrors:
+        if mirror_problem(node.value) is None and urlsplit(node.value).path not in ("", "/"):
+            message = f'invalid mirror: path, query, or fragment at end of the URI "{redact_url(node.value)}"'
+            yield flaw(path, node, message, key="registry-mirrors")
+
+
 def _strings(root: Node, key: str) -> list[Node]:
+    """The texts of a list; null stands for an empty one, as for Go."""
     node = root.get(key)
-    return node.strings if node is not None else []
+    items = node.items if node is not None else ()
+    return [
+        replace(item, kind=Kind.STRING, value="") if item.kind is Kind.NULL else item
+        for item in items
+        if item.kind in (Kind.STRING, Kind.NULL)
+    ]
 
 
 def _repeated(root: Node, path: Path) -> Iterator[Flaw]:
@@ -228,6 +254,42 @@ def _mismatches(key: str, node: Node) -> Iterator[tuple[Node, str, str]]:
                 yield member, _GO_KINDS[member.kind], "string" if wanted is Kind.STRING else "map"
 
 
+def _invalid(root: Node, path: Path) -> Iterator[Flaw]:
+    """Values of the right kind that dockerd refuses nevertheless (moby ``config.Validate``)."""
+    for key, problem in _INVALID.items():
+        member = root.get(key)
+        for node in (member, *(member.items if member is not None else ())):
+            if node is not None and node.kind in (Kind.STRING, Kind.NUMBER):
+                message = problem(node.value)
+                if message is not None:
+                    failed = f"configuration validation from file failed: {message}"
+                    yield flaw(path, node, failed, key=key)
+
+
+def _negative(what: str) -> Callable[[str], str | None]:
+    return lambda value: f"invalid {what}: {value}" if value.startswith("-") else None
+
+
+def _label_problem(value: str) -> str | None:
+    return None if "=" in value.strip("=") else f"bad attribute format: {value}"
+
+
+def _address_problem(value: str) -> str | None:
+    return None if _is_address(value.strip()) else f"{value} is not an ip address"
+
+
+_INVALID: Final = MappingProxyType(
+    {
+        "dns": _address_problem,
+        "labels": _label_problem,
+        "max-concurrent-downloads": _negative("max concurrent downloads"),
+        "max-concurrent-uploads": _negative("max concurrent uploads"),
+        "max-download-attempts": _negative("max download attempts"),
+    }
+)
+"""Why dockerd refuses a value, by key."""
+
+
 def _wrong_mirrors(mirrors: list[Node], path: Path) -> Iterator[Flaw]:
     for node in mirrors:
         problem = mirror_problem(node.value)
@@ -241,6 +303,8 @@ def mirror_problem(text: str) -> str | None:
     A path is left to the version: docker 20.10 refuses one, newer versions take it.
     """
     shown = redact_url(text)
+    if text != text.strip():
+        return f'"{shown}" is not a valid URI'
     scheme, separator, _rest = text.partition("://")
     if not separator or not scheme:
         return f"no scheme specified for \"{shown}\": must use either 'https://' or 'http://'"

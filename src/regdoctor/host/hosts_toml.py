@@ -32,6 +32,8 @@ KEYS: Final = _HOST_KEYS | {"server", "host"}
 """Every key that some version knows."""
 
 _GO_KINDS: Final = {Kind.STRING: "string", Kind.NUMBER: "int64", Kind.BOOLEAN: "bool"}
+_NO_URL: Final = re.compile(r"[\x00-\x20\x7f]|%(?![0-9A-Fa-f]{2})")
+"""What Go's ``url.Parse`` refuses, and Python's takes or takes off."""
 _API_PATH: Final = re.compile(r"/v2/[^/]")
 
 
@@ -144,6 +146,10 @@ class _Reader:
         capabilities = self._settings(settings)
         url = written.value if written.value.startswith("http") else f"https://{written.value}"
         shown = redact_url(written.value)
+        if _NO_URL.search(url):
+            message = f"unable to parse server {shown}: it has a character or an escape that no URL has"
+            self._refuse(written, message, "host")
+            return None
         try:
             parts = urlsplit(url)
             parts.port  # noqa: B018 - raises for what is no port
@@ -197,15 +203,15 @@ class _Reader:
             )
             return None
         for item in node.items:
-            if item.value not in _CAPABILITIES or item.kind is not Kind.STRING:
+            if item.value.lower() not in _CAPABILITIES or item.kind is not Kind.STRING:
                 self._refuse(item, f"unknown capability {item.value}", "capabilities")
-        return frozenset(item.value for item in node.items) or None
+        return frozenset(item.value.lower() for item in node.items) or None
 
     def _header(self, node: Node) -> None:
         if node.kind is not Kind.MAP:
             self._refuse(node, f"header is {_described(node)}, where a table has to stand", "header")
         for name, value in node.pairs:
-            if value.kind not in (Kind.STRING, Kind.LIST):
+            if value.kind not in (Kind.STRING, Kind.LIST) or len(value.strings) < len(value.items):
                 self._refuse(value, f'invalid type for header "{name}"', "header")
 
     def _authorities(self, node: Node | None) -> None:
@@ -229,10 +235,19 @@ class _Reader:
             ):
                 self._refuse(group, f'invalid type {_GO_KINDS.get(group.kind, "map")} for "client"', "client")
                 continue
-            for text in names:
-                content = read_bytes(self._path.parent / text.value)
-                if isinstance(content, Flaw):
-                    self._file(text, f'unable to read CERT file "{text.value}": {content.message}', "client")
+            self._pair(names)
+
+    def _pair(self, names: Sequence[Node]) -> None:
+        """A client certificate and its key, which may be one file."""
+        paths = [self._path.parent / text.value for text in names]
+        for text, path in zip(names, paths, strict=True):
+            content = read_bytes(path)
+            if isinstance(content, Flaw):
+                self._file(text, f'unable to read CERT file "{text.value}": {content.message}', "client")
+                return
+        problem = pair_problem(paths[0], paths[-1])
+        if problem is not None:
+            self._file(names[0], f"failed to load X509 key pair: {problem}", "client")
 
     def _file(self, node: Node, message: str, key: str) -> None:
         self.flaws.append(
@@ -254,6 +269,28 @@ def authority_problem(path: Path) -> tuple[str, str] | None:
         return "read", content.message
     if not pem_certificates(content):
         return "load", "it holds no PEM certificate"
+    return None
+
+
+def pair_problem(certificate: Path, key: Path) -> str | None:
+    """Why two PEM files are no certificate with its key, in a clause; None for a right pair.
+
+    The key is used here and now, and kept nowhere.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # How strong a key is decides nothing here: Go's clients take weak ones too.
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    try:
+        # An encrypted key is refused by Go's clients; OpenSSL would ask the terminal for a password.
+        context.load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "the private key does not match the certificate"
+        return f"{certificate.name} holds no certificate, or {key.name} no key that can be read"
+    except (OSError, ValueError):
+        return f"{certificate.name} or {key.name} cannot be read"
     return None
 
 

@@ -25,7 +25,6 @@ _TOP: Final = MappingProxyType(
         "credential-helpers": Kind.LIST,
         "short-name-mode": Kind.STRING,
         "registry": Kind.LIST,
-        "aliases": Kind.MAP,
         "registries": Kind.MAP,
         "additional-layer-store-auth-helper": Kind.STRING,
     }
@@ -170,7 +169,7 @@ class _File:
             self._refuse(old[0], "registry must be in v2 format but is in v1", "registries")
         elif any(
             (node := _get(root, key)) is not None and (node.items or node.pairs or node.value)
-            for key in _TOP
+            for key in (*_TOP, "aliases")
             if key != "registries"
         ):
             self._refuse(old[0], "mixing sysregistry v1/v2 is not supported", "registries")
@@ -222,6 +221,12 @@ class _File:
         if not prefix:
             self._refuse(node, "invalid condition: both location and prefix are unset", "registry")
             return None
+        if prefix.startswith("*.") and re.search("[/@:]", prefix):
+            message = (
+                f'Wildcarded prefix should be in the format: *.example.com. Current prefix "{prefix}" is '
+                "incorrectly formatted"
+            )
+            self._refuse(_get(node, "prefix") or node, message, "prefix")
         if not location and not prefix.startswith("*."):
             message = "invalid condition: location is unset and prefix is not in the format: *.example.com"
             self._refuse(node, message, "registry")

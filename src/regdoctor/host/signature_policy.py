@@ -5,6 +5,8 @@ Problems have the wording of that library, which refuses unknown and repeated ke
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -20,8 +22,9 @@ from regdoctor.facts.client import (
     SignaturePolicy,
     SignatureStores,
 )
-from regdoctor.host.settings_files import flaw, listed, read_text, unparsed
+from regdoctor.host.settings_files import flaw, listed, read_bytes, read_text, unparsed
 from regdoctor.located import Kind, Node, SyntaxProblem, TooLarge
+from regdoctor.oci.reference import InvalidReference, parse_reference
 
 DOCKER: Final = "docker"
 """The transport of registries."""
@@ -67,10 +70,11 @@ def default_policy(home: Path, etc: Path = Path("/etc")) -> Path:
 
 def read_policy(path: Path) -> SignaturePolicy:
     """Reads the file. Never raises."""
-    text = read_text(path)
-    if isinstance(text, Flaw):
-        return SignaturePolicy(path=str(path), flaws=(text,))
-    return parse_policy(text, path)
+    data = read_bytes(path)
+    if isinstance(data, Flaw):
+        return SignaturePolicy(path=str(path), flaws=(data,))
+    # Go's decoder takes what is no UTF-8 within texts (encoding/json, Unmarshal).
+    return parse_policy(data.decode("utf-8", "replace"), path)
 
 
 def parse_policy(text: str, path: Path) -> SignaturePolicy:
@@ -121,6 +125,8 @@ class _Reader:
         for transport, scopes in transports.pairs:
             if self._is_object(scopes, None):
                 for scope, requirements in scopes.pairs:
+                    if scope and not _is_scope(transport, scope):
+                        self._refuse(requirements, f'Unknown key "{scope}"', scope)
                     self._scope(transport, scope, requirements)
 
     def _scope(self, transport: str | None, scope: str, node: Node) -> None:
@@ -147,15 +153,16 @@ class _Reader:
     def _members(self, name: str, node: Node) -> None:
         if name == "signedBy":
             key_type = node.get("keyType")
-            text = key_type.value if key_type is not None else ""
-            if text not in _KEY_TYPES:
-                self._refuse(key_type or node, f'Unrecognized keyType value "{text}"', "keyType")
+            if key_type is None:
+                self._refuse(node, 'invalid keyType ""', "keyType")
+            elif key_type.value not in _KEY_TYPES:
+                self._refuse(key_type, f'Unrecognized keyType value "{key_type.value}"', "keyType")
             else:
                 self._one_of(node, ("keyPath", "keyPaths", "keyData"))
         elif name == "sigstoreSigned":
             self._one_of(node, ("keyPath", "keyPaths", "keyData", "keyDatas", "fulcio", "pki"))
         key = "baseLayerIdentity" if name == "signedBaseLayer" else "signedIdentity"
-        identity = node.get(key)
+        identity = next((member for name, member in node.pairs if name == key), None)
         if identity is not None:
             self._identity(identity, key)
         elif name == "signedBaseLayer":
@@ -169,14 +176,69 @@ class _Reader:
         elif self._is_object(node, _MATCHES[match]):
             for missing in sorted(name for name in _MATCHES[match] if node.get(name) is None):
                 self._refuse(node, f'Key "{missing}" missing in a JSON object', missing)
+            exact = node.get("dockerReference")
+            if exact is not None and not _is_exact(exact.value):
+                message = f"dockerReference {exact.value} contains neither a tag nor digest"
+                self._refuse(exact, message, "dockerReference")
 
     def _one_of(self, node: Node, keys: tuple[str, ...]) -> None:
-        present = [key for key in keys if node.get(key) is not None]
+        for key in keys:
+            member = node.get(key)
+            if member is not None:
+                self._key(key, member)
+        # The library takes an empty path for none.
+        present = [
+            key for key in keys if (member := node.get(key)) is not None and not _is_empty_path(key, member)
+        ]
         if len(present) == 1:
             return
         names = f"{', '.join(keys[:-1])} and {keys[-1]}"
         how = "more than one present" if present else "none of them present"
         self._refuse(node, f"Exactly one of {names} must be specified, {how}")
+
+    def _key(self, key: str, node: Node) -> None:
+        """Refuses a value of another kind than the key has, and data that are no base64."""
+        wanted = Kind.LIST if key.endswith("s") else Kind.MAP if key in ("fulcio", "pki") else Kind.STRING
+        if node.kind is not wanted:
+            kinds = {Kind.LIST: "[]string", Kind.MAP: "map[string]interface {}", Kind.STRING: "string"}
+            kind = _GO_KINDS.get(node.kind, "object")
+            self._refuse(node, f"json: cannot unmarshal {kind} into Go value of type {kinds[wanted]}", key)
+        elif any(item.kind is not Kind.STRING for item in node.items):
+            self._refuse(node, "json: cannot unmarshal what is no text into Go value of type string", key)
+        elif key == "keyData" and (at := _base64_problem(node.value)) is not None:
+            self._refuse(node, f"illegal base64 data at input byte {at}", key)
+
+
+def _is_empty_path(key: str, node: Node) -> bool:
+    return key == "keyPath" and not node.value
+
+
+def _base64_problem(text: str) -> int | None:
+    """The place in a text from which on it is no base64, as far as its characters tell."""
+    wrong = re.search(r"[^A-Za-z0-9+/=\r\n]", text)
+    if wrong is not None:
+        return wrong.start()
+    bare = text.replace("\r", "").replace("\n", "")
+    return None if len(bare) % 4 == 0 else len(bare)
+
+
+def _is_exact(text: str) -> bool:
+    """Whether a reference names a tag or a digest."""
+    try:
+        reference = parse_reference(text)
+    except InvalidReference:
+        return False
+    return reference.explicit_tag or reference.digest is not None
+
+
+def _is_scope(transport: str, scope: str) -> bool:
+    """Whether a transport can have such a scope: of local folders an absolute path, of some none at all."""
+    if transport in ("dir", "oci", "oci-archive"):
+        path = scope.rpartition(":")[0] if transport == "oci" and ":" in scope else scope
+        return path.startswith("/") and path != "/" and posixpath.normpath(path) == path
+    if transport == "containers-storage":
+        return scope.startswith("[")
+    return transport not in ("tarball", "docker-archive")
 
 
 def scope_of(policy: SignaturePolicy, name: str, tag: str) -> PolicyScope | None:
