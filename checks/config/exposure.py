@@ -100,8 +100,7 @@ def no_auth(configuration: EffectiveConfiguration, options: Settings) -> Iterato
         settings,
         address,
         f"the registry listens on {address.value} and asks nobody to log in: whoever reaches the port may "
-        "pull, push "
-        "and overwrite. A proxy in front may do it, if there is no way around it.",
+        "pull, push and overwrite. A proxy in front may do it, if there is no way around it.",
         certainty=Certainty.LIKELY,
         severity=Severity.WARNING if risky else Severity.INFO,
     )
@@ -118,8 +117,7 @@ def no_tls(configuration: EffectiveConfiguration, options: Settings) -> Iterator
             settings,
             tls,
             f"http.tls has {given}, but no certificate. Only the certificate (or letsencrypt.cachefile) "
-            "switches TLS "
-            "on: the registry speaks plain HTTP and says nothing about it.",
+            "switches TLS on: the registry speaks plain HTTP and says nothing about it.",
         )
         return
     address = settings.get("http", "addr")
@@ -141,9 +139,8 @@ def no_tls(configuration: EffectiveConfiguration, options: Settings) -> Iterator
         "config/no-tls",
         settings,
         address,
-        f"the registry listens on {address.value} without TLS. {what} travel in the clear, unless a proxy "
-        "in front "
-        "speaks TLS; docker takes such a registry only if it is listed under insecure-registries.",
+        f"the registry listens on {address.value} without TLS. {what} travel in the clear, unless a proxy in "
+        "front speaks TLS; docker takes such a registry only if it is listed under insecure-registries.",
         certainty=Certainty.LIKELY,
         severity=Severity.WARNING if risky else Severity.INFO,
     )
@@ -189,8 +186,7 @@ def http_secret_missing(configuration: EffectiveConfiguration, *, environment_kn
         settings,
         settings.get("http"),
         f"http.secret is not set{unless}. The registry makes one up at each start: harmless with a single "
-        "process, "
-        "but behind one name several would refuse each other's uploads (“blob upload invalid”)."
+        "process, but behind one name several would refuse each other's uploads (“blob upload invalid”)."
         + (" Its storage is one that several registries can share." if shared else ""),
         certainty=Certainty.LIKELY if shared else Certainty.POSSIBLE,
         severity=Severity.WARNING if shared else Severity.INFO,
@@ -223,8 +219,7 @@ def read_only(configuration: EffectiveConfiguration, options: Settings) -> Itera
         settings,
         settings.get("storage", "maintenance", "readonly", "enabled"),
         "storage.maintenance.readonly.enabled is true: every push and delete is answered 405 “Method not "
-        "allowed”, "
-        "while pulls work.",
+        "allowed”, while pulls work.",
         severity=Severity.ERROR if options.push else Severity.WARNING,
     )
 
@@ -330,9 +325,8 @@ def host_and_target(
         settings,
         entry,
         f"http.host is {shown(entry)}, while {target.text} is reached at {endpoint.url}. The registry puts "
-        f"{entry.value} "
-        "into the URLs of uploads, of pages of tags and of its token server, so clients that came by the one "
-        "address go on at the other.",
+        f"{entry.value} into the URLs of uploads, of pages of tags and of its token server, so clients that "
+        "came by the one address go on at the other.",
         certainty=Certainty.POSSIBLE if local else Certainty.LIKELY,
         severity=Severity.WARNING if local else None,
     )
@@ -377,8 +371,7 @@ def files(configuration: EffectiveConfiguration, seen: ConfiguredFiles, *, runs:
             settings,
             entry,
             f"{'.'.join(file.setting)} names {file.path}, which {_state(file)}. {outcome} If the registry "
-            "runs in a "
-            "container, look there: the path is one of the container's.",
+            "runs in a container, look there: the path is one of the container's.",
             certainty=Certainty.PROVEN if certain else Certainty.LIKELY,
         )
 
@@ -407,9 +400,8 @@ def pair(configuration: EffectiveConfiguration, seen: ConfiguredFiles) -> Iterat
     place = where(settings, entry) if entry is not None else settings.path
     yield finding(
         "config/tls-pair-mismatch",
-        f"{place}: the key in {key.path} is not that of the first certificate in {certificate.path} "
-        "(SHA-256 of the "
-        f"public keys: {key.public_key[:16]}…, {certificate.public_key[:16]}…). "
+        f"{place}: the key in {key.path} is not that of the first certificate in {certificate.path} (SHA-256 "
+        f"of the public keys: {key.public_key[:16]}…, {certificate.public_key[:16]}…). "
         f"{stops('tls: private key does not match public key')}",
         evidence=tuple(
             settings.origin(each)

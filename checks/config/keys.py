@@ -288,8 +288,7 @@ def _nanoseconds(entry: ConfigEntry, settings: ConfigFile) -> Iterator[Draft]:
         "config/wrong-type",
         settings,
         entry,
-        f"{entry.name} is {number} without a unit. The registry takes that for {number} nanoseconds, "
-        "which is "
-        f"hardly meant; write {number}s for seconds.",
+        f"{entry.name} is {number} without a unit. The registry takes that for {number} nanoseconds, which "
+        f"is hardly meant; write {number}s for seconds.",
         severity=Severity.WARNING,
     )

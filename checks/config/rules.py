@@ -48,8 +48,7 @@ _HINTS = (
     (
         "mapping values are not allowed",
         "Two colons stand on one line, or the line is indented deeper than the one that it belongs to; a "
-        "value "
-        "with a colon and a blank in it needs quotes.",
+        "value with a colon and a blank in it needs quotes.",
     ),
     (
         "did not find expected key",
@@ -76,9 +75,8 @@ def unreadable(config: ConfigFile) -> Iterator[Draft]:
     if problem.kind is ConfigProblemKind.TOO_LARGE:
         yield finding(
             "config/unreadable",
-            f"{config.path} was not read ({problem.message}): no registry's configuration is like that. "
-            "Is it "
-            "the right file?",
+            f"{config.path} was not read ({problem.message}): no registry's configuration is like that. Is "
+            "it the right file?",
             certainty=Certainty.POSSIBLE,
             severity=Severity.WARNING,
             evidence=(config.path,),
@@ -87,9 +85,8 @@ def unreadable(config: ConfigFile) -> Iterator[Draft]:
     if problem.kind is ConfigProblemKind.FORBIDDEN:
         yield finding(
             "config/unreadable",
-            f"{config.path} may not be read by this user: {problem.message}. Whether the registry's own "
-            "user may, "
-            "this run cannot see; run it as root, or as that user.",
+            f"{config.path} may not be read by this user: {problem.message}. Whether the registry's own user "
+            "may, this run cannot see; run it as root, or as that user.",
             certainty=Certainty.POSSIBLE,
             severity=Severity.WARNING,
             evidence=(config.path,),
@@ -98,9 +95,8 @@ def unreadable(config: ConfigFile) -> Iterator[Draft]:
     seen = f"{config.path} {_UNREAD[problem.kind]}: {problem.message}."
     if problem.kind is ConfigProblemKind.NOT_A_FILE and problem.message == "a folder":
         seen = (
-            f"{config.path} is a folder. Docker makes one where a file is to be mounted that does not "
-            "exist on "
-            "the host; the registry then finds a folder in place of its configuration."
+            f"{config.path} is a folder. Docker makes one where a file is to be mounted that does not exist "
+            "on the host; the registry then finds a folder in place of its configuration."
         )
     yield finding(
         "config/unreadable",
@@ -157,8 +153,7 @@ def _answers(pings: Each[Ping]) -> Iterator[str]:
     if endpoint is not None:
         yield (
             f"{endpoint.address} answers nevertheless: it was started with another file or before this "
-            "change, "
-            "and will not start again with it."
+            "change, and will not start again with it."
         )
 
 

@@ -224,8 +224,7 @@ def _s3(name: str, configuration: EffectiveConfiguration) -> Iterator[Draft]:
             settings,
             region,
             f"{region.name} is {shown(region)}, which is no region of AWS; another store needs "
-            "regionendpoint too. "
-            f"{stops(f'invalid region provided: {region.value}')}",
+            f"regionendpoint too. {stops(f'invalid region provided: {region.value}')}",
         )
     signing = settings.get("storage", name, "v4auth")
     if signing is not None and not endpoint and signing.value in ("false", "False", "FALSE", "no", "off"):
@@ -248,8 +247,7 @@ def options_of_storage(configuration: EffectiveConfiguration) -> Iterator[Draft]
             settings,
             enabled,
             f"{enabled.name} is {shown(enabled)} as a {enabled.kind}. The registry takes everything but a "
-            "bare true "
-            "for false and says nothing: deletion is off.",
+            "bare true for false and says nothing: deletion is off.",
             severity=Severity.WARNING,
         )
     redirect = settings.get("storage", "redirect")
@@ -318,9 +316,8 @@ def _purging(settings: ConfigFile) -> Iterator[Draft]:
                 "config/required-missing",
                 settings,
                 section,
-                f"{section.name} has no {name}. With this section given and not switched off, age, "
-                "interval and "
-                f"dryrun are all needed. {stops(f'{prefix}{name} missing')}",
+                f"{section.name} has no {name}. With this section given and not switched off, age, interval "
+                f"and dryrun are all needed. {stops(f'{prefix}{name} missing')}",
             )
         elif name == "dryrun":
             if entry.kind == "boolean":
@@ -377,8 +374,7 @@ def cache(configuration: EffectiveConfiguration, *, environment_known: bool) -> 
             settings,
             entry,
             f"{entry.name} is {shown(entry)}, but must be inmemory or redis. The registry warns “unknown "
-            "cache "
-            "type” and runs without the cache.",
+            "cache type” and runs without the cache.",
             severity=Severity.WARNING,
         )
 
@@ -571,9 +567,8 @@ def listener(configuration: EffectiveConfiguration) -> Iterator[Draft]:
             "config/wrong-type",
             settings,
             prefix,
-            f"http.prefix is {shown(prefix)}, but must begin with a slash. The registry starts and "
-            "answers 404 to "
-            "everything.",
+            f"http.prefix is {shown(prefix)}, but must begin with a slash. The registry starts and answers "
+            "404 to everything.",
         )
 
 
@@ -648,8 +643,7 @@ def others(configuration: EffectiveConfiguration, *, lint: bool) -> Iterator[Dra
             settings,
             upstream,
             f"proxy.remoteurl is {shown(upstream)}, but must begin with https:// or http://. The registry "
-            "asks the "
-            f"upstream when it starts. {STARTS_NOT}.",
+            f"asks the upstream when it starts. {STARTS_NOT}.",
         )
     for part in ("allow", "deny"):
         for entry in settings.below("validation", "manifests", "urls", part):

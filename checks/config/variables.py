@@ -110,25 +110,21 @@ def _why(each: RegistryVariable) -> str:
         return f"{name} has no effect: the registry reads names in capitals only.{hint}"
     if each.outcome is VariableOutcome.UNRECOGNISED:
         return (
-            f"the registry knows no setting for {name}. It warns “Ignoring unrecognized environment "
-            f"variable {name}” "
-            f"and goes on without it.{hint}"
+            f"the registry knows no setting for {name}. It warns “Ignoring unrecognized environment variable "
+            f"{name}” and goes on without it.{hint}"
         )
     path = ".".join(each.path)
     if each.outcome is VariableOutcome.UNREACHABLE:
         return (
             f"no variable reaches below {path} while the file has it. The registry warns “Ignoring "
-            "environment "
-            f"variable {name} involving map with non-string keys” and goes on without it; write the value "
-            "into the "
-            "file."
+            f"environment variable {name} involving map with non-string keys” and goes on without it; write "
+            "the value into the file."
         )
     if path == "version":
         return f"{name} has no effect: the version is read from the file alone."
     if any(part.isdecimal() for part in name.split("_")):
         return (
-            f"{name} has no effect and nothing is said: members of lists cannot be set one by one. Give "
-            "all of "
-            f"{path} as one value: [a, b]."
+            f"{name} has no effect and nothing is said: members of lists cannot be set one by one. Give all "
+            f"of {path} as one value: [a, b]."
         )
     return f"{name} has no effect and nothing is said: {path} is a single value, and nothing is below it."
