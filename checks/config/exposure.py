@@ -348,8 +348,14 @@ _NO_PEM: dict[tuple[str, ...], str] = {
 }
 
 
-def files(configuration: EffectiveConfiguration, seen: ConfiguredFiles, *, runs: bool) -> Iterator[Draft]:
-    """Files that are not there, or are something else. ``runs`` says whether the registry answers."""
+def files(
+    configuration: EffectiveConfiguration, seen: ConfiguredFiles, *, runs: bool, alone: bool
+) -> Iterator[Draft]:
+    """Files that are not there, or are something else.
+
+    :param runs: whether the registry answers.
+    :param alone: whether the configuration is looked at without its registry, perhaps on another host.
+    """
     settings = configuration.settings
     for file in seen.files:
         if file.state is FileState.USABLE or not _is_used(file, settings):
@@ -372,7 +378,7 @@ def files(configuration: EffectiveConfiguration, seen: ConfiguredFiles, *, runs:
             entry,
             f"{'.'.join(file.setting)} names {file.path}, which {_state(file)}. {outcome} If the registry "
             "runs in a container, look there: the path is one of the container's.",
-            certainty=Certainty.PROVEN if certain else Certainty.LIKELY,
+            certainty=Certainty.PROVEN if certain else Certainty.POSSIBLE if alone else Certainty.LIKELY,
         )
 
 

@@ -227,6 +227,7 @@ def _outside(
         settings,
         entry,
         f"{entry.name} is {shown(entry)}, but must be {some}.{dropped}{hint} {stops(words)}",
+        fix=(f"write {entry.name}: {guesses[0]}",) if guesses else (),
     )
 
 

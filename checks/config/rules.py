@@ -127,7 +127,7 @@ def syntax(config: ConfigFile, pings: Each[Ping]) -> Iterator[Draft]:
         "config/syntax",
         " ".join([*seen, *_answers(pings)]),
         reproduce=_start(config),
-        evidence=(config.place(problem.line),),
+        evidence=(config.place(problem.line, problem.column),),
     )
 
 
@@ -317,10 +317,9 @@ def env_ignored(environment: RegistryEnvironment) -> Iterator[Draft]:
 def file_missing(
     configuration: EffectiveConfiguration, files: ConfiguredFiles, pings: Each[Ping], settings: Settings
 ) -> Iterator[Draft]:
-    """Files that the configuration names are there; of a foreign file that cannot be said."""
-    if settings.lint is None:
-        runs = any(_is_registry(endpoint, ping) for endpoint, ping in pings.items())
-        yield from exposure.files(configuration, files, runs=runs)
+    """Files that the configuration names are there."""
+    runs = any(_is_registry(endpoint, ping) for endpoint, ping in pings.items())
+    yield from exposure.files(configuration, files, runs=runs, alone=settings.lint is not None)
 
 
 @rule("config/tls-pair-mismatch")

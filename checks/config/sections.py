@@ -193,6 +193,10 @@ def _parameters(
             settings,
             driver,
             f"storage.{name} has no {parameter}{unless}. {stops(f'no {parameter} parameter provided')}",
+            fix=(
+                f"add {parameter} below storage.{name}, or set {variable('storage', name, parameter)} in the "
+                "registry's environment",
+            ),
             # Secrets are usually given as variables.
             certainty=Certainty.POSSIBLE if given_late else _certainty(environment_known),
             severity=Severity.WARNING if given_late else None,
@@ -209,6 +213,7 @@ def _parameters(
             driver,
             "storage.azure has no credentials.type, which version 3 needs (shared_key, client_secret or "
             f"default_credentials). {stops('invalid credentials type')}",
+            fix=("add storage.azure.credentials.type: shared_key, or as your account wants it",),
         )
     if name in ("s3", "s3aws"):
         yield from _s3(name, configuration)
@@ -291,6 +296,10 @@ def _read_only(settings: ConfigFile) -> Iterator[Draft]:
         )
 
 
+_PURGING = {"age": "168h", "interval": "24h", "dryrun": "false"}
+"""What the registry does by default (distribution ``registry/handlers/app.go``)."""
+
+
 def _purging(settings: ConfigFile) -> Iterator[Draft]:
     path = ("storage", "maintenance", "uploadpurging")
     section = settings.get(*path)
@@ -318,6 +327,7 @@ def _purging(settings: ConfigFile) -> Iterator[Draft]:
                 section,
                 f"{section.name} has no {name}. With this section given and not switched off, age, interval "
                 f"and dryrun are all needed. {stops(f'{prefix}{name} missing')}",
+                fix=(f"add {section.name}.{name}: {_PURGING[name]}, or switch it off with enabled: false",),
             )
         elif name == "dryrun":
             if entry.kind == "boolean":
@@ -366,6 +376,7 @@ def cache(configuration: EffectiveConfiguration, *, environment_known: bool) -> 
             entry,
             f"the cache is to be in redis, but {needed} is not set{unless}. "
             f"{stops('redis configuration required to use for layerinfo cache')}",
+            fix=(f"add {needed} with redis' host:port, or write {entry.name}: inmemory",),
             certainty=_certainty(environment_known),
         )
     elif entry.value != "inmemory" and not (entry.kind == "string" and entry.value == ""):
@@ -456,6 +467,10 @@ def _method(
                 settings,
                 method,
                 f"auth.{name} has no {option}{unless}. {stops(words)}",
+                fix=(
+                    f"add auth.{name}.{option}, or set {variable('auth', name, option)} in the registry's "
+                    "environment",
+                ),
                 certainty=_certainty(environment_known),
             )
             return
@@ -490,6 +505,7 @@ def _token_keys(
         settings,
         method,
         f"auth.token has no {needed}{unless}, so that no token could be verified. {stops(words)}",
+        fix=("add auth.token.rootcertbundle with the file of the token server's certificates (PEM)",),
         certainty=_certainty(environment_known),
     )
 

@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from regdoctor.api import (
     Certainty,
     ClientRejections,
+    ConfiguredFiles,
     DateReadings,
     Draft,
+    EffectiveConfiguration,
     Endpoint,
     Failure,
     FailureKind,
@@ -220,6 +222,33 @@ def expired(
             f"{words.date(leaf.not_before)} until {words.date(leaf.not_after)}. {ended}{each.where}",
             evidence=EVIDENCE,
             unexplained_by=(_CLOCK,) if really else (),
+        )
+
+
+@rule("tls/expired", "tls/not-yet-valid")
+def configured_certificate(
+    configuration: EffectiveConfiguration, files: ConfiguredFiles, moment: Moment, settings: Settings
+) -> Iterator[Draft]:
+    """Of a configuration by itself: the certificate that the registry would serve. A live one is seen served."""
+    file = files.of("http", "tls", "certificate")
+    entry = configuration.settings.get("http", "tls", "certificate")
+    if settings.lint is None or file is None or file.certificate is None or entry is None:
+        return
+    certificate, place = file.certificate, configuration.settings.origin(entry)
+    seen = (
+        f"{place}: the certificate in {file.path} ({certificate.subject}) is valid from "
+        f"{words.date(certificate.not_before)} until {words.date(certificate.not_after)}"
+    )
+    outcome = "The registry starts with it all the same, and every client refuses it."
+    if certificate.not_after < moment.now:
+        ago = words.span(moment.now - certificate.not_after)
+        yield finding("tls/expired", f"{seen}: it expired {ago} ago. {outcome}", evidence=(place,))
+    elif certificate.not_before > moment.now:
+        ahead = words.span(certificate.not_before - moment.now)
+        yield finding(
+            "tls/not-yet-valid",
+            f"{seen}: by this host's clock it becomes valid in {ahead}. {outcome}",
+            evidence=(place,),
         )
 
 

@@ -5,6 +5,7 @@ Every type is frozen. Names and fields are those of ``regdoctor.report/1``; rend
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -49,6 +50,24 @@ class Verdict(StrEnum):
     UNDETERMINED = "undetermined"
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A place in a file. Lines and columns count from 1; no column means the whole line."""
+
+    path: str
+    line: int
+    column: int | None = None
+
+    @classmethod
+    def of(cls, evidence: str) -> Place | None:
+        """The place that a piece of evidence names as ``path:line`` or ``path:line:column``, or None."""
+        match = re.fullmatch(r"(.+?):([1-9]\d*)(?::([1-9]\d*))?", evidence)
+        return match and cls(match[1], int(match[2]), int(match[3]) if match[3] else None)
+
+    def __str__(self) -> str:
+        """``path:line``, as the report's evidence has it."""
+        return f"{self.path}:{self.line}"
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A judgement on facts. ``evidence`` names exchanges, ``file:line`` places or facts."""
 
@@ -68,6 +87,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """The ``host:port`` that the finding is about; null where it is about a file or this host."""
     role: str | None = None
     """What that host is for the target: registry, token-server, blob-host, proxy, mirror, upstream."""
+    places: tuple[Place, ...] = ()
+    """The places in files among the evidence, with their columns."""
     suppressed: str | None = None
     """Why the caller set it aside (``--suppress``); it then counts for neither verdict nor exit code."""
 

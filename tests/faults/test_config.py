@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,23 @@ def test_a_missing_certificate_is_the_cause(tmp_path: Path, certificate: Certifi
     assert "nothing.pem: no such file or directory" in refusal.log
     cause = refusal.single_root_cause("config/file-missing")
     assert cause["evidence"] == [f"{tmp_path}/config.yml:5"]
+    assert cause["places"] == [{"path": f"{tmp_path}/config.yml", "line": 5, "column": 18}]
+
+
+def test_an_expired_certificate_is_seen_in_the_configuration(
+    tmp_path: Path, authority: Authority, certificate: CertificateFiles
+) -> None:
+    now = datetime.now(UTC)
+    old = authority.issue(
+        ("reg.test",), not_before=now - timedelta(days=90), not_after=now - timedelta(days=1)
+    )
+    expired = old.write(tmp_path / "old")
+    result = run_regdoctor("lint", with_tls(tmp_path, expired.fullchain, expired.key))
+    cause = assert_single_root_cause(result, "tls/expired")
+    assert cause["evidence"] == [f"{tmp_path}/config.yml:5"]
+    assert_lacks(
+        run_regdoctor("lint", with_tls(tmp_path, certificate.fullchain, certificate.key)), "tls/expired"
+    )
 
 
 def test_a_key_in_place_of_the_certificate_of_the_token_server_is_the_cause(
@@ -436,6 +454,7 @@ def test_the_configuration_in_the_end_is_shown_with_its_origins(tmp_path: Path) 
     result = run_regdoctor("lint", file, "--effective", "--env-file", environment, report_format=None)
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["http.addr:", ":6000", "#", "REGISTRY_HTTP_ADDR", f"({environment}:1)"] in lines
-    assert ["storage.inmemory:", "null", "#", f"{file}:2"] in lines
+    assert ["storage.inmemory:", "null", "#", f"{file}:2:20"] in lines
+    assert ["http.secret:", "***", "#", f"{file}:3:31"] in lines
     assert "hunter" not in result.stdout
     assert result.exit_code == 0

@@ -10,6 +10,7 @@ from regdoctor.model import (
     CheckResult,
     Exchange,
     Finding,
+    Place,
     Report,
     Severity,
     Status,
@@ -56,7 +57,9 @@ def finding(identity: str = "f1", code: str = "tls/expired", **changes: Any) -> 
         "host": "reg.test:5000",
         "role": "registry",
     }
-    return Finding(**(fields | changes))
+    fields |= changes
+    places = tuple(place for each in fields["evidence"] if (place := Place.of(each)))
+    return Finding(**({"places": places} | fields))
 
 
 def check(identity: str, status: Status = Status.PASS, title: str = "", **changes: Any) -> CheckResult:

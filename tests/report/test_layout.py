@@ -100,20 +100,6 @@ def test_evidence_says_what_became_of_an_exchange() -> None:
 
 
 @pytest.mark.parametrize(
-    ("evidence", "place"),
-    [
-        ("/etc/config.yml:14", layout.Place("/etc/config.yml", 14, None)),
-        ("nginx.conf:3:7", layout.Place("nginx.conf", 3, 7)),
-        ("x1", None),
-        ("handshakes", None),
-        ("config.yml:0", None),
-    ],
-)
-def test_a_place_in_a_file_is_told_from_other_evidence(evidence: str, place: layout.Place | None) -> None:
-    assert layout.place(evidence) == place
-
-
-@pytest.mark.parametrize(
     ("detail", "sentence"),
     [
         ("The port is closed. Nothing listens.", "The port is closed."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from regdoctor.facts.config import ConfigEntry, ConfigFile
 
 
-def effective_text(config: Path, environment: Path | None, version: str | None) -> str:
-    """The lines ``key: value``, with ``path:line`` or the variable behind each; secrets are blanked.
+def effective_text(
+    config: Path, environment: Path | None, version: str | None, scrub: Callable[[str], str]
+) -> str:
+    """The lines ``key: value``, with its place or the variable behind each; secrets are blanked.
 
+    :param scrub: blanks what the run knows to be secret. It sees values alone: what follows a secret in the
+        same line is not one.
     :raises ValueError: the file cannot be read as a configuration, or that of the variables not at all.
     """
     from msgspec.structs import replace
@@ -29,7 +33,7 @@ def effective_text(config: Path, environment: Path | None, version: str | None) 
         if changed.problem is not None:
             raise ValueError(f"{environment}: {changed.problem}")
         settings = replace(settings, entries=changed.entries)
-    lines = [(_line(entry), _origin(entry, settings)) for entry in _leaves(settings)]
+    lines = [(scrub(_line(entry)), _origin(entry, settings)) for entry in _leaves(settings)]
     width = min(max((len(line) for line, _origin_ in lines), default=0), 60)
     return "".join(f"{line:<{width}}  # {origin}\n" for line, origin in lines)
 

@@ -90,13 +90,16 @@ def _show_effective(files: Sequence[Found], given: Mapping[str, Any], state: Run
     if not wanted:
         raise Misuse("--effective is about a registry's config.yml; none is given")
     try:
-        texts = [effective_text(path, given["env_file"], given["registry_version"]) for path in wanted]
+        texts = [
+            effective_text(path, given["env_file"], given["registry_version"], state.secrets.scrub)
+            for path in wanted
+        ]
     except ValueError as error:
         raise Misuse(str(error)) from None
     for path, text in zip(wanted, texts, strict=True):
         if len(wanted) > 1:
             click.echo(f"# {path}")
-        click.echo(state.secrets.scrub(text), nl=False)
+        click.echo(text, nl=False)
     return 0
 
 

@@ -15,7 +15,7 @@ from regdoctor.catalogue import LADDER, Catalogue, docs_page
 from regdoctor.engine.plan import Plan
 from regdoctor.engine.run import Absence, FactStore, Judgement, Missing
 from regdoctor.facts.base import Endpoint, Role
-from regdoctor.model import Certainty, CheckResult, Finding, Severity, Status, Verdict
+from regdoctor.model import Certainty, CheckResult, Finding, Place, Severity, Status, Verdict
 from regdoctor.oci.reference import Target
 from regdoctor.signatures import Draft, Probe, Rule
 
@@ -55,6 +55,7 @@ def _rank(draft: Draft, catalogue: Catalogue) -> tuple[int, int, int, int, str]:
 def _complete(identity: str, check: str, draft: Draft, target: Target, catalogue: Catalogue) -> Finding:
     entry = catalogue[draft.code]
     values = _values(draft, target)
+    places = {name: place for name in draft.evidence if (place := Place.of(name))}
     return Finding(
         id=identity,
         code=draft.code,
@@ -64,7 +65,8 @@ def _complete(identity: str, check: str, draft: Draft, target: Target, catalogue
         detail=draft.detail,
         fix=(*draft.fix, *(_fill(line, values) for line in entry.fix)),
         reproduce=draft.reproduce if draft.reproduce is not None else _fill(entry.reproduce, values),
-        evidence=draft.evidence,
+        evidence=tuple(dict.fromkeys(str(places.get(name, name)) for name in draft.evidence)),
+        places=tuple(places.values()),
         caused_by=None,
         certainty=draft.certainty,
         docs=docs_page(draft.code),

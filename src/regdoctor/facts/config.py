@@ -11,6 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from regdoctor.facts.base import FileFact, FileKind
+from regdoctor.facts.tls import ServedCertificate
 
 
 class ConfigProblemKind(StrEnum):
@@ -117,13 +118,15 @@ class ConfigFile(FileFact, frozen=True, kw_only=True):
             if len(entry.path) == len(path) + 1 and entry.path[: len(path)] == path
         )
 
-    def place(self, line: int | None) -> str:
-        """``path:line``, for evidence."""
-        return self.path if line is None else f"{self.path}:{line}"
+    def place(self, line: int | None, column: int | None = None) -> str:
+        """``path:line:column`` as far as they are known, for evidence."""
+        return ":".join([self.path, *(str(each) for each in (line, column) if each is not None)])
 
     def origin(self, entry: ConfigEntry) -> str:
-        """Where a value comes from, for evidence: ``path:line`` of this file or of that with the variables."""
-        return f"{entry.file or self.path}:{entry.line}"
+        """Where a value comes from, for evidence: a place in this file, or a line of that with the variables."""
+        if entry.file is not None:
+            return f"{entry.file}:{entry.line}"
+        return self.place(entry.line, entry.column)
 
 
 class VariableOutcome(StrEnum):
@@ -200,6 +203,8 @@ class ConfiguredFile(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     public_key: str | None = None
     """SHA-256 of the public key (SPKI) of the certificate or private key that comes first, in hex."""
+    certificate: ServedCertificate | None = None
+    """The certificate that comes first, where one is needed."""
 
 
 class ConfiguredFiles(FileFact, frozen=True, kw_only=True):

@@ -6,7 +6,10 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from regdoctor.facts.config import ConfigFile, ConfiguredFile, ConfiguredFiles, FileState
+from regdoctor.facts.tls import ServedCertificate
 
 _LARGEST: Final = 1024 * 1024
 _MOST_FILES: Final = 50
@@ -55,24 +58,26 @@ def _look(setting: tuple[str, ...], path: Path) -> ConfiguredFile:
         return seen(FileState.UNREADABLE, getattr(error, "strerror", None) or str(error))
     kind = setting[:3]
     if kind in _CERTIFICATES:
-        public_key = _certificate_key(data)
-        if public_key is None:
+        first = _first_certificate(data)
+        if first is None:
             return seen(FileState.NO_CERTIFICATE, "holds no certificate (BEGIN CERTIFICATE)")
-        return seen(FileState.USABLE, public_key=public_key)
+        public_key, certificate = first
+        return replace(seen(FileState.USABLE, public_key=public_key), certificate=certificate)
     if kind in _KEYS:
-        public_key, message = _private_key(data)
-        return seen(FileState.USABLE if not message else FileState.NO_KEY, message, public_key)
+        own_key, message = _private_key(data)
+        return seen(FileState.USABLE if not message else FileState.NO_KEY, message, own_key)
     return seen(FileState.USABLE)
 
 
-def _certificate_key(data: bytes) -> str | None:
+def _first_certificate(data: bytes) -> tuple[str, ServedCertificate] | None:
     from cryptography import x509
 
-    from regdoctor.certificates import pem_certificates
+    from regdoctor.certificates import pem_certificates, read_certificate
 
     for der in pem_certificates(data):
         try:
-            return _fingerprint(x509.load_der_x509_certificate(der).public_key())
+            key = _fingerprint(x509.load_der_x509_certificate(der).public_key())
+            return key, read_certificate(der)
         except ValueError:
             continue
     return None

@@ -56,10 +56,11 @@ def _annotation(target: TargetReport, cause: layout.Cause) -> str:
 
 
 def _place(finding: Finding) -> dict[str, str]:
-    for evidence in finding.evidence:
-        if place := layout.place(evidence):
-            return {"file": place.path, "line": str(place.line)}
-    return {}
+    if not finding.places:
+        return {}
+    place = finding.places[0]
+    column = {"col": str(place.column)} if place.column is not None else {}
+    return {"file": place.path, "line": str(place.line)} | column
 
 
 def _command(name: str, properties: dict[str, str], text: list[str]) -> str:

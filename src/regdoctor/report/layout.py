@@ -100,15 +100,6 @@ class Headline:
     do: str
 
 
-@dataclass(frozen=True)
-class Place:
-    """A place in a file; lines and columns count from 1."""
-
-    path: str
-    line: int
-    column: int | None
-
-
 def arrange(report: Report) -> tuple[Diagnosis, ...]:
     """The targets of a report, worst first, those with the very same findings put together."""
     groups: dict[object, list[TargetReport]] = {}
@@ -200,14 +191,6 @@ def evidence(finding: Finding, exchanges: Sequence[Exchange]) -> list[str]:
     return [
         f"{name}: {exchange_summary(by_id[name])}" if name in by_id else name for name in finding.evidence
     ]
-
-
-def place(evidence: str) -> Place | None:
-    """The place in a file that a piece of evidence names as ``path:line`` or ``path:line:column``."""
-    match = re.fullmatch(r"(.+?):([1-9]\d*)(?::([1-9]\d*))?", evidence)
-    if match is None:
-        return None
-    return Place(match[1], int(match[2]), int(match[3]) if match[3] else None)
 
 
 def tables(target: TargetReport) -> list[Table]:

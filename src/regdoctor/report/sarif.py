@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from regdoctor.model import Severity, Status
-from regdoctor.report import layout
 from regdoctor.report.escape import line
 from regdoctor.report.json import encode
 
@@ -104,9 +103,8 @@ def _result(target: TargetReport, finding: Finding, rule: int) -> dict[str, Any]
 
 def _locations(finding: Finding, where: str) -> list[dict[str, Any]]:
     """The places in files that the evidence names, else the host as a logical location."""
-    places = [place for each in finding.evidence if (place := layout.place(each))]
     logical = {"logicalLocations": [{"fullyQualifiedName": line(where), "kind": "resource"}]}
-    if not places:
+    if not finding.places:
         return [logical]
     return [
         {
@@ -117,7 +115,7 @@ def _locations(finding: Finding, where: str) -> list[dict[str, Any]]:
             },
             **logical,
         }
-        for place in places
+        for place in finding.places
     ]
 
 

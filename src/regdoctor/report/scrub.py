@@ -53,6 +53,7 @@ def _finding(finding: Finding, scrub: Scrub) -> Finding:
         fix=tuple(map(scrub, finding.fix)),
         reproduce=scrub(finding.reproduce),
         evidence=tuple(map(scrub, finding.evidence)),
+        places=tuple(replace(place, path=scrub(place.path)) for place in finding.places),
         host=_optional(finding.host, scrub),
         suppressed=_optional(finding.suppressed, scrub),
     )

@@ -117,7 +117,7 @@ class TestSyntax:
         draft = single(judge(config("version: 0.1\nstorage:\n\tinmemory:\n")), "config/syntax")
         assert "line 3, column 1: found character that cannot start any token" in draft.detail
         assert "A tab indents the line" in draft.detail
-        assert draft.evidence == ("/etc/docker/registry/config.yml:3",)
+        assert draft.evidence == ("/etc/docker/registry/config.yml:3:1",)
         assert draft.reproduce is not None
         assert '"$(realpath /etc/docker/registry/config.yml)"' in draft.reproduce
 
@@ -364,9 +364,11 @@ class TestFiles:
         assert draft.certainty is Certainty.LIKELY
         assert loud(drafts_of(self.TEXT, files=self.seen(FileState.USABLE))) == []
 
-    def test_of_a_file_from_elsewhere_nothing_is_known(self) -> None:
+    def test_of_a_configuration_by_itself_it_may_lie_on_another_host(self) -> None:
         settings = Settings(lint=FileKind.REGISTRY)
-        assert loud(drafts_of(self.TEXT, settings, files=self.seen(FileState.MISSING))) == []
+        (draft,) = loud(drafts_of(self.TEXT, settings, files=self.seen(FileState.MISSING)))
+        assert draft.code == "config/file-missing"
+        assert draft.certainty is Certainty.POSSIBLE
 
     def test_a_registry_that_answers_has_its_files(self) -> None:
         _, _, configuration = effective(self.TEXT)
