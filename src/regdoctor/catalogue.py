@@ -128,9 +128,10 @@ class _CodeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: tuple[str, ...]
 
 
-def load(packages: Sequence[str]) -> Catalogue:
+def load(packages: Sequence[str], *, whole: bool = True) -> Catalogue:
     """Read ``findings.toml`` of every package, such as ``regdoctor.checks.tls``.
 
+    :param whole: whether these are all packages, so that every code that ``explained_by`` names is among them.
     :raises CatalogueError: a file is missing or not TOML, a key is unknown or lacking, a code stands twice, a
         text has a wrong place-holder, or ``explained_by`` names an unknown code or leads in a circle.
     """
@@ -147,7 +148,8 @@ def load(packages: Sequence[str]) -> Catalogue:
                 )
             codes[entry.code] = entry
             origins[entry.code] = _file(package)
-    _check_explanations(codes.values(), origins)
+    if whole:
+        _check_explanations(codes.values(), origins)
     return Catalogue(areas=tuple(areas), codes=MappingProxyType(codes))
 
 

@@ -104,13 +104,12 @@ def _run(
 ) -> Report:
     from regdoctor.cli.progress import Progress
     from regdoctor.context import Cleanup, Deadline
-    from regdoctor.engine.fsck import CODES, StoragePath, fsck
+    from regdoctor.engine.fsck import CHECKS, CODES, StoragePath, fsck
     from regdoctor.engine.plan import make_plan
     from regdoctor.host.storage import CONCLUDING, HELPERS
     from regdoctor.options import Options
 
-    checks = reports.load_checks()
-
+    checks = reports.load_checks(CHECKS)
     options = Options(
         only=CODES,
         whole_storage=True,

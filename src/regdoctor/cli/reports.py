@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from regdoctor.suppress import Suppression
 
 
-def load_checks() -> CheckRegistry:
-    """Every installed check.
+def load_checks(only: Collection[str] = ()) -> CheckRegistry:
+    """Every installed check, or those with the given names alone.
 
     :raises Failure: one of them is broken.
     """
@@ -29,7 +29,7 @@ def load_checks() -> CheckRegistry:
     from regdoctor.signatures import DeclarationError
 
     try:
-        return registry.load_checks()
+        return registry.load_checks(only=only)
     except (DeclarationError, CatalogueError) as error:
         raise _unloadable(error) from error
 

@@ -33,6 +33,8 @@ CODES = (
     "disk/stale-uploads",
 )
 """What is looked for."""
+CHECKS = ("disk", "storage")
+"""The checks that look for it."""
 
 
 class StoragePath(msgspec.Struct, frozen=True, kw_only=True):

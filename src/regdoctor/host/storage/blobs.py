@@ -81,6 +81,11 @@ class Algorithm:
     unknown_blobs: frozenset[bytes]
 
     @property
+    def end(self) -> int:
+        """The position behind the last one."""
+        return self.first + self.starts[-1]
+
+    @property
     def width(self) -> int:
         """Bytes of a digest."""
         return HEX_LENGTHS[self.name] // 2

@@ -410,13 +410,16 @@ class _ListedLinks:
         """
         blobs, marks = self._reader.blobs, self._revisions
         if isinstance(blobs, BlobTable):
-            for algorithm, _byte, positions in blobs.shards():
+            for algorithm in blobs.layout.algorithms:
                 found: list[str] = []
-                position = marks.find(1, positions.start, positions.stop)
+                position = marks.find(1, algorithm.first, algorithm.end)
                 while position >= 0:
                     if without[position] < _CHILD:
-                        found.append(f"{algorithm}:{blobs.encoded(algorithm, position)}")
-                    position = marks.find(1, position + 1, positions.stop)
+                        found.append(f"{algorithm.name}:{blobs.encoded(algorithm.name, position)}")
+                        if len(found) == CHUNK:
+                            yield found
+                            found = []
+                    position = marks.find(1, position + 1, algorithm.end)
                 if found:
                     yield found
         if self._lost:
