@@ -44,6 +44,8 @@ _WRITTEN = (
 )
 """Folders below the storage root in which a push makes others (distribution ``registry/storage/paths.go``)."""
 _UPLOADS_SECONDS = 3.0
+_MOST_FOLDERS = 20_000
+"""Folders of repositories that are looked into for uploads, unless a whole storage is read."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +84,33 @@ def look(config: ConfigFile | None, context: Context) -> DiskUsage:
 @probe
 def list_uploads(usage: DiskUsage, config: ConfigFile | None, context: Context) -> UnfinishedUploads:
     """The uploads that the registry's storage still holds."""
-    storage = _storage(config, context)
-    if storage is None or not any(
-        place.role is PlaceRole.REGISTRY_STORAGE and place.state is PlaceState.PRESENT
-        for place in usage.places
-    ):
-        raise NotApplicable("no storage folder is at hand")
-    seconds = min(_UPLOADS_SECONDS, context.deadline.step())
-    uploads, complete = _in_time(
-        lambda: disk.unfinished_uploads(storage.look, seconds), 2 * seconds, storage.path
+    root = next(
+        (
+            place.path
+            for place in usage.places
+            if place.role is PlaceRole.REGISTRY_STORAGE and place.state is PlaceState.PRESENT
+        ),
+        None,
     )
-    return UnfinishedUploads(root=storage.path, uploads=uploads, complete=complete)
+    if root is None:
+        raise NotApplicable("no storage folder is at hand")
+    given = context.options.storage
+    storage = _storage(config, context) if given is None else None
+    look = storage.look if storage is not None else Path(root).absolute()
+    if context.options.whole_storage:
+        seconds, folders = context.deadline.remaining(), None
+    else:
+        seconds, folders = min(_UPLOADS_SECONDS, context.deadline.step()), _MOST_FOLDERS
+    found = _in_time(
+        lambda: disk.unfinished_uploads(
+            look, seconds, most_folders=folders, stop=lambda: context.cleanup.ended
+        ),
+        2 * seconds,
+        root,
+    )
+    from msgspec.structs import replace
+
+    return replace(found, root=root)
 
 
 def _in_time(function: Callable[[], Seen], seconds: float, path: str) -> Seen:

@@ -63,7 +63,7 @@ def run_of(monkeypatch: pytest.MonkeyPatch, loaded: CheckRegistry) -> Callable[[
     def replace(report: Report) -> Run:
         run = Run(report)
         monkeypatch.setattr(session, "check", run.check)
-        monkeypatch.setattr(registry, "load_checks", lambda: loaded)
+        monkeypatch.setattr(registry, "load_checks", lambda **_names: loaded)
         return run
 
     return replace

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from regdoctor.facts.disk import Mount, PlannedMount
+from regdoctor.facts.disk import Mount, PlannedMount, UnfinishedUploads
 from regdoctor.host.disk import mount_of, planned_mount, rights_of, space_of, unfinished_uploads
 from regdoctor.host.processes import Identity
 
@@ -187,16 +187,19 @@ class TestUploads:
     def test_of_every_repository_are_listed_the_largest_first(self, tmp_path: Path) -> None:
         self.begin(tmp_path, "app", "u1", size=4096)
         self.begin(tmp_path, "team/deep/app", "u2", size=65536)
-        uploads, complete = unfinished_uploads(tmp_path, 5)
-        assert complete
-        assert [(each.repository, each.uuid) for each in uploads] == [("team/deep/app", "u2"), ("app", "u1")]
-        assert uploads[0].size >= 65536
-        assert uploads[0].started_at == datetime(2026, 11, 1, 10, tzinfo=UTC)
+        found = unfinished_uploads(tmp_path, 5)
+        assert found.complete
+        assert [(each.repository, each.uuid) for each in found.uploads] == [
+            ("team/deep/app", "u2"),
+            ("app", "u1"),
+        ]
+        assert found.uploads[0].size >= 65536
+        assert found.uploads[0].started_at == datetime(2026, 11, 1, 10, tzinfo=UTC)
 
     @pytest.mark.parametrize("started", [None, "", "yesterday", "2026-11-01T10:00:00", "x" * 1000])
     def test_without_a_readable_start_there_is_none(self, tmp_path: Path, started: str | None) -> None:
         self.begin(tmp_path, "app", "u1", size=0, started=started)
-        ((upload,), _complete) = unfinished_uploads(tmp_path, 5)
+        (upload,) = unfinished_uploads(tmp_path, 5).uploads
         assert upload.started_at is None
         assert upload.size == 0
         assert abs((upload.modified_at - datetime.now(UTC)).total_seconds()) < 60
@@ -206,15 +209,32 @@ class TestUploads:
         self.begin(tmp_path, "app", "u1", size=10)
         self.begin(tmp_path, "app/_layers/sha256", "no", size=10)
         (repositories / "loop").symlink_to(repositories)
-        uploads, complete = unfinished_uploads(tmp_path, 5)
-        assert complete
-        assert [each.uuid for each in uploads] == ["u1"]
+        found = unfinished_uploads(tmp_path, 5)
+        assert found.complete
+        assert [each.uuid for each in found.uploads] == ["u1"]
 
     def test_a_storage_without_repositories_has_none(self, tmp_path: Path) -> None:
-        assert unfinished_uploads(tmp_path, 5) == ((), True)
+        assert unfinished_uploads(tmp_path, 5) == UnfinishedUploads(
+            root=str(tmp_path), uploads=(), complete=True
+        )
 
     def test_when_time_is_up_the_rest_is_left(self, tmp_path: Path) -> None:
         self.begin(tmp_path, "app", "u1", size=10)
-        uploads, complete = unfinished_uploads(tmp_path, 0)
-        assert not complete
-        assert uploads == ()
+        found = unfinished_uploads(tmp_path, 0)
+        assert not found.complete
+        assert found.uploads == ()
+
+    def test_all_are_counted_and_the_largest_listed(self, tmp_path: Path) -> None:
+        for number in range(510):
+            self.begin(tmp_path, f"app{number % 10}", f"u{number}", size=1 if number == 77 else 0)
+        found = unfinished_uploads(tmp_path, 60)
+        assert (found.seen, len(found.uploads), found.uploads[0].uuid) == (510, 500, "u77")
+        assert not unfinished_uploads(tmp_path, 60, most_folders=3).complete
+        assert not unfinished_uploads(tmp_path, 60, stop=lambda: True).complete
+
+    def test_a_pipe_in_place_of_a_file_holds_nobody_up(self, tmp_path: Path) -> None:
+        upload = self.begin(tmp_path, "app", "u1", size=0, started=None)
+        os.mkfifo(upload / "startedat")
+        os.mkfifo(upload / "data")
+        (found,) = unfinished_uploads(tmp_path, 60).uploads
+        assert (found.size, found.started_at) == (0, None)

@@ -138,5 +138,7 @@ class UnfinishedUploads(Fact, frozen=True, kw_only=True):
 
     root: str
     uploads: tuple[Upload, ...]
+    seen: int = 0
+    """How many there are; those that are not listed are smaller."""
     complete: bool
     """Whether every repository was looked at in the time there was."""

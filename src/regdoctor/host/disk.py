@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -15,9 +16,11 @@ from regdoctor.facts.disk import (
     Mount,
     PlannedMount,
     Space,
+    UnfinishedUploads,
     Upload,
 )
 from regdoctor.host.processes import Identity
+from regdoctor.host.storage.files import read_file, shown
 
 _FILE_LIMIT = 4 * 1024 * 1024
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -27,7 +30,6 @@ _WRITE_AND_SEARCH = 0o3
 _SERVER_DECIDES = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs")
 """File systems whose server has the last word about rights, whatever modes and capabilities say here."""
 
-_MOST_FOLDERS = 20_000
 _MOST_UPLOADS = 500
 _DEEPEST_REPOSITORY = 32
 _STARTED_LIMIT = 64
@@ -166,35 +168,47 @@ def _may(
     return bits & need == need
 
 
-def unfinished_uploads(root: Path, seconds: float) -> tuple[tuple[Upload, ...], bool]:
-    """The uploads below a registry's storage root, the largest first, and whether all were seen.
+def unfinished_uploads(
+    root: Path,
+    seconds: float,
+    *,
+    most_folders: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> UnfinishedUploads:
+    """The uploads below a registry's storage root, the largest first.
 
     Folders of layers and manifests are not entered; links are not followed (distribution
     ``registry/storage/paths.go``).
 
     :param seconds: the longest that the look may take.
+    :param most_folders: how many folders to look into.
+    :param stop: whether to end with what there is.
     """
     end = time.monotonic() + seconds
     repositories = root / "docker/registry/v2/repositories"
-    uploads: list[Upload] = []
-    pending = [(repositories, 0)]
-    looked = 0
-    while pending:
-        folder, depth = pending.pop()
-        looked += 1
-        if looked > _MOST_FOLDERS or time.monotonic() > end:
-            return _largest(uploads), False
-        for name in _folders(folder):
-            if name == "_uploads":
-                repository = folder.relative_to(repositories).as_posix()
-                uploads.extend(uploads_of(folder / name, repository))
-            elif not name.startswith("_") and depth < _DEEPEST_REPOSITORY:
-                pending.append((folder / name, depth + 1))
-    return _largest(uploads), True
+    seen, complete = 0, True
 
+    def walk() -> Iterator[Upload]:
+        nonlocal seen, complete
+        pending = [(repositories, 0)]
+        looked = 0
+        while pending:
+            folder, depth = pending.pop()
+            looked += 1
+            if (most_folders is not None and looked > most_folders) or time.monotonic() > end or stop():
+                complete = False
+                return
+            for name in _folders(folder):
+                if name == "_uploads":
+                    repository = shown(folder.relative_to(repositories).as_posix())
+                    for upload in uploads_of(folder / name, repository):
+                        seen += 1
+                        yield upload
+                elif not name.startswith("_") and depth < _DEEPEST_REPOSITORY:
+                    pending.append((folder / name, depth + 1))
 
-def _largest(uploads: list[Upload]) -> tuple[Upload, ...]:
-    return tuple(sorted(uploads, key=lambda upload: upload.size, reverse=True)[:_MOST_UPLOADS])
+    largest = heapq.nlargest(_MOST_UPLOADS, walk(), key=lambda upload: upload.size)
+    return UnfinishedUploads(root=shown(str(root)), uploads=tuple(largest), seen=seen, complete=complete)
 
 
 def uploads_of(folder: Path, repository: str) -> Iterator[Upload]:
@@ -202,19 +216,19 @@ def uploads_of(folder: Path, repository: str) -> Iterator[Upload]:
     for uuid in _folders(folder):
         upload = folder / uuid
         try:
-            modified = upload.stat().st_mtime
+            modified = upload.lstat().st_mtime
         except OSError:
             continue
         size = 0
         try:
-            data = (upload / "data").stat()
+            data = (upload / "data").lstat()
             # What it holds on the disk; a file with holes is larger than that.
             size, modified = data.st_blocks * 512, max(modified, data.st_mtime)
         except OSError:
             pass
         yield Upload(
             repository=repository,
-            uuid=uuid,
+            uuid=shown(uuid),
             size=size,
             started_at=_started(upload / "startedat"),
             modified_at=datetime.fromtimestamp(modified, UTC),
@@ -223,9 +237,7 @@ def uploads_of(folder: Path, repository: str) -> Iterator[Upload]:
 
 def _started(path: Path) -> datetime | None:
     try:
-        with path.open("rb") as file:
-            text = file.read(_STARTED_LIMIT).decode("ascii")
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(read_file(os.fspath(path), _STARTED_LIMIT).decode("ascii").strip())
     except (OSError, ValueError):
         return None
     return moment if moment.tzinfo is not None else None
