@@ -217,9 +217,10 @@ def is_denial(answer: Answer) -> bool:
 
 
 def judged_otherwise(exchange: TokenExchange, answer: Answer) -> bool:
-    """Whether an error of the token server is about who asked, or about the size of the request."""
+    """Whether an error of the token server is about who asked, how often, or the size of the request."""
     refused = exchange.method == "POST" and answer.status == 400
-    return answer.status == 401 or is_denial(answer) or refused or wording.exceeds_limit(answer)
+    too_often = answer.status == 429 or "TOOMANYREQUESTS" in wording.said(answer).codes
+    return answer.status == 401 or is_denial(answer) or refused or too_often or wording.exceeds_limit(answer)
 
 
 def lacks(exchange: TokenExchange, action: str) -> bool:
@@ -316,6 +317,13 @@ def _grants_something(repository: str, *exchanges: TokenExchange | None) -> tupl
     )
 
 
+def _granted_elsewhere(repository: str, exchange: TokenExchange) -> tuple[str, ...]:
+    """Other repositories on which the token grants something, where it grants nothing on the one asked for."""
+    granted = [scope for scope in exchange.granted or () if scope.type == "repository" and scope.actions]
+    names = dict.fromkeys(scope.name for scope in granted)
+    return () if repository in names else tuple(names)
+
+
 def lack_of_rights(
     target: Target,
     asked: Challenges,
@@ -391,6 +399,15 @@ def _denied_with_token(
         if _grants_others(refusal) or (answer.status == 403 and _WANTS_A_LOGIN.search(answer.body_excerpt)):
             return None
         return _hidden(repository, credentials.key, exchange, seen, evidence)
+    others = _granted_elsewhere(repository, exchange)
+    if others:
+        told = (
+            f"The token was asked for {repository}, and it grants rights on {', '.join(others[:3])} instead: the "
+            "token server, or a hop before it, changes the name."
+        )
+        return Lack(
+            code="auth/scope-denied", detail=f"{seen} {told}", certainty=Certainty.PROVEN, evidence=evidence
+        )
     some = _grants_something(repository, exchange, refusal.wider)
     if some:
         told = (

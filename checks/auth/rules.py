@@ -400,8 +400,10 @@ def token_server_error(service: TokenService, exchange: TokenExchange) -> Iterat
     else:
         wait = answer.header("retry-after")
         later = f" It asks to wait (Retry-After: {wait})." if wait else ""
+        name = answer.producer.name
+        who = f"{name} at the token server's address" if name is not None else "the token server"
         detail = (
-            f"{seen}{wording.quoted(answer)} by the token server, not by the registry, whose name clients put in "
+            f"{seen}{wording.quoted(answer)} by {who}, not by the registry, whose name clients put in "
             f"front of the message.{later}"
         )
     yield finding(

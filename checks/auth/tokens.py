@@ -63,6 +63,8 @@ def reasons(
             reason = judge(seen, service, exchange, claims, refusal, configured)
             if reason is not None:
                 found.append(reason)
+        if not found and (reason := _key_of_another_version(seen, claims, refusal)) is not None:
+            found.append(reason)
     if not found:
         found.append(_unknown(seen, claims, configured))
     yield from found
@@ -173,7 +175,7 @@ def _key(
     _service: TokenService,
     _exchange: TokenExchange,
     claims: TokenClaims,
-    refusal: Refusal,
+    _refusal: Refusal,
     configured: TokenSettings | None,
 ) -> Reason | None:
     named = claims.key_id is not None or claims.has_x5c or claims.has_jwk
@@ -189,14 +191,33 @@ def _key(
             return None
         if not claims.key_id_is_libtrust and claims.has_x5c:
             return None
+        files = [
+            f"{file} (auth.token.{name} in {configured.source})"
+            for name, file in (("rootcertbundle", configured.bundle), ("jwks", configured.jwks))
+            if file is not None
+        ]
         return Reason(
             code="auth/token-key-untrusted",
             detail=f"{seen} It is signed with the key “{claims.key_id}”, which is none of those in "
-            f"{configured.bundle} (auth.token.rootcertbundle in {configured.source}).",
+            f"{' and '.join(files)}.",
             certainty=Certainty.LIKELY if claims.has_x5c else Certainty.PROVEN,
             evidence=("token-settings",),
         )
-    if claims.key_id_is_libtrust and not (claims.has_x5c or claims.has_jwk) and _is_version_3(refusal.answer):
+    return None
+
+
+def _key_of_another_version(seen: str, claims: TokenClaims, refusal: Refusal) -> Reason | None:
+    """A key that is named in a way that the registry, by the look of its answers, does not know."""
+    by_id_alone = not (claims.has_x5c or claims.has_jwk)
+    if by_id_alone and not claims.key_id_is_libtrust and _is_version_2(refusal.answer):
+        return Reason(
+            code="auth/token-key-untrusted",
+            detail=f"{seen} The token names its key “{claims.key_id}”. The answer looks like registry 2.x, which "
+            "knows keys by their libtrust fingerprint only (twelve groups of four characters), or by x5c; "
+            "registry 3 knows RFC 7638 thumbprints.",
+            certainty=Certainty.LIKELY,
+        )
+    if claims.key_id_is_libtrust and by_id_alone and _is_version_3(refusal.answer):
         return Reason(
             code="auth/token-key-untrusted",
             detail=f"{seen} The token names its key “{claims.key_id}” in the way of registry 2.x. The answer "
@@ -204,6 +225,15 @@ def _key(
             certainty=Certainty.LIKELY,
         )
     return None
+
+
+def _is_version_2(answer: Answer) -> bool:
+    """Whether the answer is one of distribution 2, which writes the charset of its JSON."""
+    kind = (answer.header("content-type") or "").lower().replace(" ", "")
+    return (
+        answer.header("docker-distribution-api-version") is not None
+        and kind == "application/json;charset=utf-8"
+    )
 
 
 def _is_version_3(answer: Answer) -> bool:

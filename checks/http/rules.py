@@ -29,6 +29,7 @@ from regdoctor.api import (
     Role,
     Target,
     TokenExchange,
+    TokenService,
     UploadSession,
     UploadSizes,
     VerifiedBlobs,
@@ -69,6 +70,8 @@ def not_a_registry(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     if answer.status >= 500 or answer.status in (401, 407, 408, 429, 499):
         return
     if answer.status in (403, 406, 451) and answer.producer.kind is not ProducerKind.OTHER:
+        return
+    if _EDGE_TEXT.search(answer.body_excerpt):
         return
     if answer.producer.kind is ProducerKind.FORWARD_PROXY or _knows_no_root(answer):
         return
@@ -329,7 +332,8 @@ def redirect_loop(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
 _EDGE_TEXT = re.compile(
     r"client with ip .{1,60} is not allowed|ip address .{1,60} (is not allowed|blocked|denied)|"
     r"access denied by .{0,40}(policy|rule)|request (was )?blocked|you have been blocked|attention required|"
-    r"checking your browser|just a moment\.\.\.|web application firewall|error code: 10\d\d\b",
+    r"requested url was rejected|checking your browser|just a moment\.\.\.|web application firewall|"
+    r"error code: 10\d\d\b",
     re.IGNORECASE,
 )
 """What edges say when they turn a client away (Azure registries, Cloudflare, common WAFs)."""
@@ -344,7 +348,8 @@ def edge_blocked(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
         return
     kind = answer.producer.kind
     says_so = _EDGE_TEXT.search(answer.body_excerpt) is not None or answer.header("cf-mitigated") is not None
-    if answer.status not in _REFUSALS and not (answer.status == 503 and kind is ProducerKind.CDN):
+    refused = answer.status in _REFUSALS or (answer.status == 503 and kind is ProducerKind.CDN)
+    if not refused and not (says_so and answers.is_html(answer)):
         return
     if kind is ProducerKind.REGISTRY and not says_so and answer.status != 403:
         return
@@ -447,7 +452,9 @@ def _code_of_hop(answer: Answer) -> str:
 
 
 def _fails_at_a_hop(answer: Answer) -> bool:
-    """Whether something in front of the registry failed in its place."""
+    """Whether something in front of the registry failed in its place; 501 refuses the method."""
+    if answer.status == 501:
+        return False
     return (answer.status >= 500 or answer.status in _TIMED_OUT) and not answers.is_registry_s(answer)
 
 
@@ -456,11 +463,18 @@ def _image_answers(
 ) -> tuple[Answer, ...]:
     """The registry's own answers about the image, in the order of a pull; not those of blob hosts."""
     found = (
-        *((look.answer, look.head) if look is not None else ()),
+        *(_of_manifest(look) if look is not None else ()),
         *(each.answer for each in (children.children if children is not None else ())),
         *(each.answer for each in (blobs.blobs if blobs is not None else ())),
     )
     return tuple(answer for answer in found if answer is not None)
+
+
+def _of_manifest(look: ManifestLook) -> tuple[Answer | None, ...]:
+    """GET and HEAD of the manifest; a hop that refuses the method HEAD alone is told of by that."""
+    fine = look.answer is not None and look.answer.status == 200
+    refused = look.head is not None and look.head.status in (400, 403, 404, 405, 501)
+    return (look.answer,) if fine and refused else (look.answer, look.head)
 
 
 @rule("http/not-a-registry", "http/edge-blocked")
@@ -470,17 +484,21 @@ def in_its_place(
     look: ManifestLook | None,
     children: IndexChildren | None,
     blobs: Blobs | None,
+    upload: UploadSession | None = None,
 ) -> Iterator[Draft]:
-    """``/v2/`` is a registry's, and something else answers for the image."""
+    """``/v2/`` is a registry's, and something else answers for the image or an upload."""
     if endpoint.role is not Role.REGISTRY or not answers.looks_like_registry(ping):
         return
-    answer = next(filter(_out_of_place, _image_answers(look, children, blobs)), None)
+    steps = (step.answer for step in (upload.steps if upload is not None else ()))
+    # An upload that is refused with a page is judged among pushes; one that seems to pass is judged here.
+    pages = (each for each in steps if each is not None and each.status < 300)
+    answer = next(filter(_out_of_place, (*_image_answers(look, children, blobs), *pages)), None)
     if answer is None:
         return
     said = answers.words(answer)
     seen = f"/v2/ is answered well, and {answers.line(answer)} by {answers.by(answer)}"
     seen += f", which says {said}. " if said else ". "
-    if answer.status in _REFUSALS:
+    if answer.status in _REFUSALS or _EDGE_TEXT.search(answer.body_excerpt):
         yield finding(
             "http/edge-blocked",
             f"{seen}That is no registry's refusal but a page of something in front of it, which has a rule about "
@@ -554,6 +572,7 @@ def rate_limits(
     blobs: Blobs | None,
     replicas: Replicas | None,
     upload: UploadSession | None = None,
+    service: TokenService | None = None,
 ) -> Iterator[Draft]:
     """429, requests that pass only one by one, or quota headers that say how little is left."""
     if endpoint.role is not Role.REGISTRY:
@@ -570,12 +589,15 @@ def rate_limits(
     limited = next((answer for answer in seen if limits.is_limit(answer)), None)
     if limited is not None:
         account = authorization.username if authorization is not None else None
+        for_tokens = exchange is not None and limited is exchange.answer
+        who = "the token server" if for_tokens and limited.producer.name is None else answers.by(limited)
         yield finding(
             "http/rate-limited",
-            f"{answers.line(limited)} by {answers.by(limited)}"
+            f"{answers.line(limited)} by {who}"
             + (f": {answers.words(limited)}. " if answers.words(limited) else ". ")
             + limits.which_limit(limited, account),
             evidence=(limited.exchange,),
+            endpoint=service.host if for_tokens and service is not None else None,
         )
         return
     burst = limits.burst_limit(seen, replicas)

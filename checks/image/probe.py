@@ -406,10 +406,11 @@ def _pages(
     seen = {url}
     got = first
     while isinstance(got, Response) and got.answer.status == 200:
-        names.update(dict.fromkeys(_names(got.body, member)))
+        listed = _names(got.body, member)
+        names.update(dict.fromkeys(listed or ()))
         following = _next(got, url)
         if not following:
-            return first, tuple(names), got.answer.body_complete
+            return first, tuple(names), got.answer.body_complete and listed is not None
         if len(seen) >= MAX_PAGES or len(names) >= MAX_NAMES:
             break
         for each in following:
@@ -424,12 +425,15 @@ def _pages(
     return first, tuple(names), False
 
 
-def _names(body: bytes, member: str) -> Sequence[str]:
+def _names(body: bytes, member: str) -> Sequence[str] | None:
+    """The names that a page lists; None where it is no such page. A repository without tags lists ``null``."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return ()
-    listed = value.get(member) if isinstance(value, dict) else None
+        return None
+    if not isinstance(value, dict) or member not in value:
+        return None
+    listed = value[member]
     return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else ()
 
 

@@ -226,8 +226,10 @@ def not_found(
         similar = near.near(reference.reference, tags.tags) if tags is not None else ()
         if similar:
             beside = f" Near tags: {_names(similar)}."
-        elif listed and tags is not None:
+        elif listed and tags is not None and tags.complete:
             beside = f" It has {len(tags.tags)} tags." if tags.tags else " It has no tags at all."
+        elif listed and tags is not None:
+            beside = f" Its list of tags could be read in part only ({len(tags.tags)} of them)."
         else:
             beside = " It did not list its tags."
         yield finding(

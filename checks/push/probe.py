@@ -20,6 +20,7 @@ from regdoctor.api import (
     Failure,
     FailureKind,
     FurtherSession,
+    HeadRefusal,
     ManifestLook,
     ManifestPush,
     NotApplicable,
@@ -618,6 +619,17 @@ def notice_policy(look: ManifestLook) -> PolicyRefusal:
         if answer is not None and answer.status == 412:
             return PolicyRefusal(answer=answer)
     raise NotApplicable("the manifest was not refused")
+
+
+@probe
+def notice_refused_head(look: ManifestLook) -> HeadRefusal:
+    """Keeps a refusal of HEAD by something that is no registry, where GET of the same manifest is answered."""
+    got, refused = look.answer, look.head
+    if got is None or got.status != 200 or refused is None or reading.by_registry(refused):
+        raise NotApplicable("HEAD is answered as GET is")
+    if refused.status not in (400, 403, 404, 405, 501):
+        raise NotApplicable("HEAD is answered as GET is")
+    return HeadRefusal(answer=refused, got=got)
 
 
 @probe

@@ -93,6 +93,11 @@ def by_registry(answer: Answer) -> bool:
     return answer.producer.kind is ProducerKind.REGISTRY or said(answer).is_registry_json
 
 
+def is_page(answer: Answer | None) -> bool:
+    """Whether the answer is an HTML page, which no registry sends, whatever its status."""
+    return answer is not None and not by_registry(answer) and said(answer).looks_like_html
+
+
 def by_distribution(answer: Answer) -> bool:
     """Whether distribution made the answer, by the header that it sets on all of its answers."""
     return answer.header("docker-distribution-api-version") is not None
@@ -180,8 +185,12 @@ def reached(answer: Answer | None) -> bool:
 
 
 def blocks(answer: Answer) -> bool:
-    """Whether the answer refuses a request as such; other refusals have codes of their own."""
-    return 400 <= answer.status < 500 and answer.status not in (404, 407, 408, 410, 413, 429, 431, 499)
+    """Whether the answer refuses a request as such; other refusals have codes of their own.
+
+    501 is for methods that a server does not know (RFC 9110 section 15.6.2).
+    """
+    others = (404, 407, 408, 410, 413, 429, 431, 499)
+    return answer.status == 501 or (400 <= answer.status < 500 and answer.status not in others)
 
 
 def strays(answer: Answer, session: UploadSession) -> bool:

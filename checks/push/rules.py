@@ -13,6 +13,7 @@ from regdoctor.api import (
     Each,
     Endpoint,
     FailureKind,
+    HeadRefusal,
     Location,
     ManifestPush,
     PolicyRefusal,
@@ -109,6 +110,8 @@ def location(session: UploadSession, registries: Registries) -> Iterator[Draft]:
     if given is None or registry is None or given.same_origin:
         return
     if given.url is None:
+        if reading.is_page(session.start.answer):
+            return  # something else has answered: told of what answers, not of where the upload goes on
         yield _found(
             "push/location-host",
             f"An upload was opened ({session.start.status}), and clients do not learn where it goes on: "
@@ -228,6 +231,26 @@ def methods_configured(
     """A reverse proxy's configuration refuses a method; an upload that was tried tells of itself."""
     if session is None:
         yield from configured.refusals(config, registries)
+
+
+@rule("push/method-blocked")
+def head(found: HeadRefusal, session: UploadSession | None, registries: Registries) -> Iterator[Draft]:
+    """A hop refuses HEAD alone: GET of the same manifest is answered."""
+    got, refused = found.got, found.answer
+    if session is not None and any(
+        step.method == "HEAD" and not reading.reached(step.answer)
+        for step in (*session.steps, *session.methods)
+    ):
+        return  # told with the other methods
+    yield finding(
+        "push/method-blocked",
+        f"{reading.line(refused)}, and GET of the same is answered 200: the method HEAD does not get through. "
+        "Clients ask with HEAD whether a manifest or blob is there, before every push, and containerd and crane "
+        "before pulls as well.",
+        certainty=Certainty.PROVEN if reading.by_a_hop(refused) is not None else Certainty.LIKELY,
+        evidence=(got.exchange, refused.exchange),
+        endpoint=_first(registries),
+    )
 
 
 def _uploads_left(remains: PushRemains | None) -> str:
@@ -389,6 +412,8 @@ def lost_blob(session: UploadSession, registries: Registries) -> Iterator[Draft]
     """The blob that was committed is not there at the next request."""
     commit, look = session.commit, session.look
     if commit is None or not commit.succeeded or look is None or look.status != 404:
+        return
+    if reading.is_page(commit.answer) or reading.is_page(session.chunk.answer if session.chunk else None):
         return
     yield _found(
         "push/upload-lost",

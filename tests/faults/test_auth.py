@@ -525,6 +525,18 @@ def test_a_token_signed_with_a_foreign_key(
     assert str(token_server.certificate) in found["detail"]
 
 
+def test_a_key_that_is_named_in_the_way_of_registry_3(
+    registry: Registry, token_server: TokenServer, ca: Path
+) -> None:
+    """An RFC 7638 thumbprint as kid, and no x5c: registry 2.8 finds no such key."""
+    token_server.identify_key_by = "thumbprint"
+    for more in ((), ("--config", registry.config_path)):
+        found = assert_single_root_cause(
+            check(f"{registry.address}/team/app:1.0", ca, *more, login=ALICE), "auth/token-key-untrusted"
+        )
+        assert "RFC 7638" in found["detail"]
+
+
 def test_a_token_of_another_issuer(registry: Registry, ca: Path) -> None:
     untrusting(registry, issuer="https://tokens.test/")
     found = assert_single_root_cause(check(registry.address, ca, login=ALICE), "auth/token-rejected")
@@ -703,6 +715,36 @@ def test_an_account_that_may_push_and_not_pull(
         check(f"{registry.address}/team/app:1.0", ca, login=ALICE), "auth/scope-denied"
     )
     assert "push" in found["detail"]
+
+
+class OtherNames(TokenServer):
+    """A token server that reads another repository's name than the one that it is asked for."""
+
+    def _get(self, request: Request) -> Answer:
+        target = request.target.replace("team%2Fapp", "app")
+        return super()._get(Request(request.method, target, request.headers, request.body))
+
+
+def test_a_token_for_another_repository_than_the_one_asked_for(
+    start_registry: StartRegistry, certificate: CertificateFiles, tmp_path: Path, ca: Path
+) -> None:
+    with OtherNames(tmp_path / "tokens", name=NAME, tls=certificate, users=dict([ALICE])) as tokens:
+        registry = start_registry(name=NAME, tls=certificate, token=tokens.auth())
+        found = assert_single_root_cause(
+            check(f"{registry.address}/team/app:1.0", ca, login=ALICE), "auth/scope-denied"
+        )
+        assert "it grants rights on app instead" in found["detail"]
+
+
+def test_a_token_server_that_is_asked_too_often(
+    registry: Registry, token_server: TokenServer, ca: Path
+) -> None:
+    token_server.faults = TokenFaults(status=429, headers={"Retry-After": "30"})
+    found = assert_single_root_cause(
+        check(f"{registry.address}/team/app:1.0", ca, login=ALICE), "http/rate-limited"
+    )
+    assert found["host"] == f"{NAME}:{token_server.port}"
+    assert "come back after: 30" in found["detail"]
 
 
 def test_an_account_that_may_pull_all_but_this(

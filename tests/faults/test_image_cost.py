@@ -136,6 +136,24 @@ def test_tags_are_read_through_all_pages(registry: Registry, link: Callable[[str
     assert "build-0249" in found["detail"]
 
 
+def test_a_list_of_tags_that_cannot_be_read_proves_nothing(registry: Registry) -> None:
+    push_image(registry, "team/app", "1.0")
+
+    def cut(request: Request) -> Answer:
+        got = registry.client().exchange(request.method, registry.url + request.target)
+        headers = [pair for pair in got.headers.items() if pair[0] not in ("Date", "Content-Length")]
+        body = got.body[:-5] if request.target.partition("?")[0].endswith("/tags/list") else got.body
+        return Answer(got.status, body, headers)
+
+    with HTTPServer(cut) as server:
+        address = server.url.removeprefix("http://")
+        result = run_regdoctor("check", "--plain-http", f"{address}/team/app:2.0")
+
+    found = assert_single_root_cause(result, "image/tag-not-found")
+    assert found["certainty"] == "likely"
+    assert "no tags at all" not in found["detail"]
+
+
 def test_pages_that_lead_in_a_circle_come_to_an_end(registry: Registry) -> None:
     push_image(registry, "team/app", "1.0")
 

@@ -440,6 +440,22 @@ def test_a_hop_that_blocks_the_very_start_is_named(registry: Registry, start_ngi
 
 
 @pytest.mark.needs("nginx")
+@pytest.mark.parametrize("status", [403, 405, 501])
+def test_a_hop_that_blocks_head_is_named(
+    registry: Registry, image: str, start_nginx: StartNginx, status: int
+) -> None:
+    rule = f"if ($request_method = HEAD) {{ return {status}; }}"
+    nginx = start_nginx(ReverseProxy(registry.upstream, directives=[rule]))
+    pushing = assert_single_root_cause(check(f"{nginx.address}/{image}"), "push/method-blocked")
+    pulling = assert_single_root_cause(
+        run_regdoctor("check", "--plain-http", f"{nginx.address}/{image}", *PLATFORM), "push/method-blocked"
+    )
+
+    assert "Refused: HEAD" in pushing["detail"]
+    assert "GET of the same is answered 200" in pulling["detail"]
+
+
+@pytest.mark.needs("nginx")
 def test_a_hop_that_blocks_delete_alone_is_no_fault(registry: Registry, start_nginx: StartNginx) -> None:
     rule = "if ($request_method = DELETE) { return 405; }"
     result = check(start_nginx(ReverseProxy(registry.upstream, directives=[rule])).address)
@@ -762,6 +778,27 @@ def test_a_recorded_refusal_of_a_project_that_only_mirrors_is_named(
     hop = servers.enter_context(Hop(registry, answer))
 
     assert_single_root_cause(check(hop.url), "push/unsupported-cache")
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+def test_a_firewall_that_answers_uploads_with_a_page_and_200_is_named(
+    registry: Registry, servers: ExitStack, method: str
+) -> None:
+    """As F5's BIG-IP does: a page with status 200, which clients take for success."""
+    page = (
+        "<html><head><title>Request Rejected</title></head><body>The requested URL was rejected. Please consult "
+        "with your administrator.<br><br>Your support ID is: 1234567890</body></html>"
+    )
+
+    def answer(request: Request) -> Answer | None:
+        if request.method == method:
+            return Answer(200, page.encode(), [("Content-Type", "text/html; charset=utf-8")])
+        return None
+
+    hop = servers.enter_context(Hop(registry, answer))
+    found = assert_single_root_cause(check(hop.url), "http/edge-blocked")
+
+    assert "Request Rejected" in found["detail"]
 
 
 def test_a_recorded_policy_on_looking_is_named_without_a_push(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from regdoctor.facts import TokenSettings
 from regdoctor.facts.config import ConfigFile
 from regdoctor.host.config_file import parse_config
@@ -41,6 +43,32 @@ def test_the_section_is_read_with_the_ids_of_its_keys(tmp_path: Path) -> None:
     assert (settings.issuer, settings.bundle) == ("tokens.test", str(bundle))
     assert {libtrust_key_id(key) for key in keys} <= set(settings.key_ids)
     assert settings.bundle_problem is None
+
+
+def test_the_keys_of_a_key_set_are_known_by_their_kid(tmp_path: Path) -> None:
+    """``jwks`` of registry 3 (RFC 7517)."""
+    keys = tmp_path / "keys.json"
+    keys.write_text(
+        '{"keys": [{"kty": "EC", "kid": "one"}, {"kty": "RSA", "kid": "two"}, {"kty": "RSA"}, 7]}'
+    )
+    text = TOKEN.format(bundle="/nowhere") + f"    jwks: {keys}\n"
+
+    settings = token_settings(config(text), {})
+
+    assert settings is not None
+    assert (settings.key_ids, settings.jwks, settings.jwks_problem) == (("one", "two"), str(keys), None)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"keys": []}', '{"keys": [{"kid": 5}]}', '{"keys": 3}'])
+def test_a_key_set_without_keys_is_said_to_be(text: str, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text(text)
+
+    settings = token_settings(config(TOKEN.format(bundle="/nowhere") + f"    jwks: {keys}\n"), {})
+
+    assert settings is not None
+    assert settings.key_ids == ()
+    assert str(keys) in (settings.jwks_problem or "")
 
 
 def test_other_ways_to_log_in_have_no_such_settings() -> None:

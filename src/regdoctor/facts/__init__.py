@@ -185,6 +185,7 @@ from regdoctor.facts.proxyconf import (
 from regdoctor.facts.push import (
     DeletionRefusal,
     FurtherSession,
+    HeadRefusal,
     ManifestPush,
     PolicyRefusal,
     PushAuthorization,
@@ -318,6 +319,7 @@ __all__ = [
     "Handshake",
     "Handshakes",
     "HashKind",
+    "HeadRefusal",
     "HeaderAssignment",
     "HeaderCondition",
     "HeaderPart",

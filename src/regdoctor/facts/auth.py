@@ -261,7 +261,8 @@ class Refusal(Fact, frozen=True, kw_only=True):
 class TokenSettings(Fact, frozen=True, kw_only=True):
     """What the registry's own configuration says about tokens (``auth.token`` of config.yml).
 
-    ``source`` is the file. ``key_ids`` are all ids under which the keys of ``rootcertbundle`` are known.
+    ``source`` is the file. ``key_ids`` are all ids under which the keys of ``rootcertbundle`` and of ``jwks``
+    are known.
     """
 
     source: str
@@ -273,6 +274,9 @@ class TokenSettings(Fact, frozen=True, kw_only=True):
     """The file of ``rootcertbundle``."""
     bundle_problem: str | None = None
     """Why its keys could not be read."""
+    jwks: str | None = None
+    """The file of ``jwks``, which registry 3 reads and 2.x does not know."""
+    jwks_problem: str | None = None
 
 
 ACTIONS: Final = ("pull", "push", "delete", "catalog")

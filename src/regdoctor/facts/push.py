@@ -202,6 +202,14 @@ class PolicyRefusal(Fact, frozen=True, kw_only=True):
     answer: Answer
 
 
+class HeadRefusal(Fact, frozen=True, kw_only=True):
+    """A refusal of HEAD for a manifest that GET gives: something on the way does not let the method through."""
+
+    answer: Answer
+    got: Answer
+    """The answer to GET."""
+
+
 class DeletionRefusal(Fact, frozen=True, kw_only=True):
     """The registry's own refusal to delete the blob that was uploaded, and what stays for that reason."""
 

@@ -6,6 +6,7 @@ The keys are those of ``auth.token`` (distribution ``docs/content/about/configur
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -20,26 +21,30 @@ _VARIABLE: Final = "REGISTRY_AUTH_TOKEN_"
 def token_settings(config: ConfigFile, variables: Mapping[str, str]) -> TokenSettings | None:
     """Take what concerns tokens out of a configuration; None where it sets up no token server.
 
-    ``variables`` are the registry process's. Keys are read from ``rootcertbundle`` where this host has that
-    file.
+    ``variables`` are the registry process's. Keys are read from ``rootcertbundle`` and ``jwks`` where this host
+    has those files.
     """
 
     def value(name: str) -> str | None:
         overruled = variables.get(f"{_VARIABLE}{name.upper()}")
         return overruled if overruled is not None else config.text("auth", "token", name)
 
-    issuer, service, realm, bundle = map(value, ("issuer", "service", "realm", "rootcertbundle"))
+    names = ("issuer", "service", "realm", "rootcertbundle", "jwks")
+    issuer, service, realm, bundle, jwks = map(value, names)
     if issuer is None and service is None and realm is None:
         return None
     key_ids, problem = _key_ids(Path(bundle)) if bundle else ((), None)
+    set_ids, set_problem = _set_ids(Path(jwks)) if jwks else ((), None)
     return TokenSettings(
         source=config.path,
         realm=realm,
         service=service,
         issuer=issuer,
-        key_ids=key_ids,
+        key_ids=tuple(dict.fromkeys((*key_ids, *set_ids))),
         bundle=bundle,
         bundle_problem=problem,
+        jwks=jwks,
+        jwks_problem=set_problem,
     )
 
 
@@ -73,3 +78,18 @@ def _key_ids(bundle: Path) -> tuple[tuple[str, ...], str | None]:
         except ValueError:
             continue
     return tuple(dict.fromkeys(ids)), None if ids else f"{bundle} holds no certificate of a usable key"
+
+
+def _set_ids(file: Path) -> tuple[tuple[str, ...], str | None]:
+    """The ``kid`` of every key in a JSON Web Key Set (RFC 7517 section 5), and why there is none."""
+    try:
+        with file.open("rb") as opened:
+            document = json.loads(opened.read(_MAX_FILE))
+    except OSError as error:
+        return (), f"{file} cannot be read here: {error.strerror or error}"
+    except (ValueError, RecursionError):
+        return (), f"{file} is not JSON"
+    keys = document.get("keys") if isinstance(document, dict) else None
+    ids = [key.get("kid") for key in (keys if isinstance(keys, list) else ()) if isinstance(key, dict)]
+    named = tuple(each for each in ids if isinstance(each, str) and each)
+    return named, None if named else f"{file} holds no key with a kid"

@@ -568,11 +568,15 @@ def test_a_token_server_that_answers_is_reached() -> None:
 # the token server's answer
 
 
-@pytest.mark.parametrize("status", [400, 404, 429, 500, 502, 503])
+@pytest.mark.parametrize("status", [400, 404, 500, 502, 503])
 def test_an_error_of_the_token_server(status: int) -> None:
     found = one(rules.token_server_error(SERVICE, exchange(status)))
     assert (found.code, found.endpoint) == ("auth/token-server-error", TOKENS)
     assert str(status) in found.detail
+
+
+def test_a_limit_of_the_token_server_is_judged_as_one_elsewhere() -> None:
+    assert list(rules.token_server_error(SERVICE, exchange(429))) == []
 
 
 def test_a_web_page_instead_of_a_token() -> None:
