@@ -22,6 +22,7 @@ from regdoctor.api import (
 )
 
 from .mirrors import name_of
+from .routes import speaks_http
 from .wording import MOST_TOLD
 
 
@@ -46,17 +47,7 @@ def needs_entry(endpoint: Endpoint, ping: Ping | None, handshakes: Handshakes | 
     """Why dockerd goes to this registry only where it is listed as insecure, in a sentence; None where it does."""
     if endpoint.scheme == "http":
         return f"{endpoint.address} is addressed by plain HTTP."
-    found = handshakes.handshakes if handshakes is not None else ()
-    plain = [
-        each
-        for each in found
-        if each.protocol is None
-        and (
-            (each.plaintext_excerpt or "").startswith("HTTP/")
-            or (each.plain_http_excerpt or "").startswith("HTTP/")
-        )
-    ]
-    if plain:
+    if any(speaks_http(each) for each in (handshakes.handshakes if handshakes is not None else ())):
         return f"{endpoint.address} speaks plain HTTP."
     if ping is not None and not ping.trusted and ping.answer is not None:
         return f"The certificate of {endpoint.address} is not trusted here."

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from regdoctor.api import (
+    Addresses,
     Answer,
     Builder,
     BuildkitSettings,
@@ -16,18 +17,24 @@ from regdoctor.api import (
     ContainerdSettings,
     ContainerdVersion,
     Context,
+    CredentialKind,
     Credentials,
     CredentialSettings,
     DaemonFlags,
+    DaemonProxies,
     DaemonSettings,
     DaemonState,
     DockerVersion,
+    Endpoint,
     Failure,
     FileKind,
+    Handshakes,
     HostsFolder,
+    KubernetesObjects,
     MirrorLook,
     MirrorLooks,
     NotApplicable,
+    Ping,
     Profile,
     RegistriesConf,
     Secret,
@@ -314,17 +321,26 @@ def _credentials(mirror: mirrors.Mirror, context: Context) -> tuple[str | None, 
 @probe
 def work_out_routes(
     target: Target,
+    docker: DockerVersion | None,
     daemon: DaemonSettings | None,
     state: DaemonState | None,
     containerd: ContainerdSettings | None,
+    version: ContainerdVersion | None,
     hosts: HostsFolder | None,
     conf: RegistriesConf | None,
     policy: SignaturePolicy | None,
-    credentials: Credentials | None,
+    buildkit: BuildkitSettings | None,
+    builder: Builder | None,
+    secrets: KubernetesObjects | None,
+    proxies: DaemonProxies | None,
+    endpoint: Endpoint | None,
+    addresses: Addresses | None,
+    handshakes: Handshakes | None,
+    ping: Ping | None,
     context: Context,
 ) -> ClientRoutes:
-    """Puts together how each client would reach the target by its settings."""
-    known = (daemon, state, containerd, hosts, conf, policy)
+    """Puts together how each client would reach the target by its settings, and what it would meet."""
+    known = (docker, daemon, state, containerd, hosts, conf, policy, buildkit, builder)
     if all(each is None for each in known):
         raise NotApplicable("no client's settings are known (--profile host, or name their files)")
     names = trust.folder_names(target.registry, target.domain)
@@ -332,13 +348,51 @@ def work_out_routes(
     return routes.work_out(
         routes.Settings(
             target=target,
+            docker_installed=docker is not None,
             daemon=daemon,
             state=state,
             containerd=containerd,
+            version=version,
             hosts=hosts,
             conf=conf,
             policy=policy,
-            credentials=credentials,
+            buildkit=buildkit,
+            builder=builder,
+            secrets=secrets,
+            credentials=_credentials_by_client(target, context),
             authorities={store.name: tuple(map(str, store.files)) for store in stores},
+            addresses=tuple(addresses.addresses) if addresses is not None else (),
+            endpoint=endpoint,
+            handshakes=handshakes,
+            ping=ping,
+            proxies=proxies,
         )
     )
+
+
+def _credentials_by_client(target: Target, context: Context) -> dict[str, Credentials]:
+    """What docker and podman find for the target, each by its own rules."""
+    options = context.options
+    found = {}
+    engines: tuple[tuple[str, docker_config.Engine], ...] = (("docker", "docker"), ("podman", "containers"))
+    for client, engine in engines:
+        if options.username is not None:
+            found[client] = Credentials(
+                key=target.domain,
+                kind=CredentialKind.PASSWORD,
+                username=options.username,
+                source="--username",
+            )
+            continue
+        found[client] = docker_config.find_credentials(
+            target.domain,
+            environment=context.environment,
+            home=context.home,
+            repository=target.repository,
+            authfile=options.authfile,
+            order=(engine,),
+            helper_timeout=context.deadline.step(),
+        )
+        if (secret := found[client].secret) is not None:
+            context.conceal(secret)
+    return found

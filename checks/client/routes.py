@@ -1,54 +1,106 @@
-"""How docker, containerd and podman would reach a registry by their settings: scheme, mirrors, CA, credentials."""
+"""How clients would reach a registry by their settings, compared with what the registry shows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from msgspec.structs import replace
 
 from regdoctor.api import (
+    Builder,
+    BuildkitSettings,
     ClientRoute,
     ClientRoutes,
     ContainerdSettings,
+    ContainerdVersion,
     Credentials,
+    DaemonProxies,
     DaemonSettings,
     DaemonState,
+    Endpoint,
+    Handshake,
+    Handshakes,
     HostsFolder,
+    KubernetesObjects,
+    Ping,
     RegistriesConf,
+    RegistryHosts,
     SignaturePolicy,
     Target,
     daemon_json,
+    docker_config,
     hosts_toml,
     registries_conf,
     signature_policy,
 )
 
-from .mirrors import mirrors_of, name_of
+from .mirrors import HUB, mirrors_of, name_of
 
-__all__ = ["Settings", "name_of", "work_out"]
+__all__ = ["Settings", "docker_takes_for_insecure", "hosts_are_read", "name_of", "work_out"]
 
 _SECURE = ("https",)
+_PLAIN = ("http",)
 _FALLS_BACK = ("https", "http")
+_STORES = {"docker": "docker", "containerd": "containerd", "podman": "containers", "buildkit": ""}
+"""What the trust store of each client is called; buildkit's own lies in its container."""
+_DAEMONS = {"dockerd": "docker", "containerd": "containerd"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that is known of clients' settings."""
+    """All that is known of clients' settings, and of the registry."""
 
     target: Target
+    docker_installed: bool = False
     daemon: DaemonSettings | None = None
     state: DaemonState | None = None
     containerd: ContainerdSettings | None = None
+    version: ContainerdVersion | None = None
     hosts: HostsFolder | None = None
     conf: RegistriesConf | None = None
     policy: SignaturePolicy | None = None
-    credentials: Credentials | None = None
-    authorities: Mapping[str, tuple[str, ...]]
-    """The files of authorities by client."""
+    buildkit: BuildkitSettings | None = None
+    builder: Builder | None = None
+    secrets: KubernetesObjects | None = None
+    credentials: Mapping[str, Credentials] = field(default_factory=dict)
+    """By client, as far as the client looks for some itself."""
+    authorities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The files of authorities by trust store."""
+    addresses: tuple[str, ...] = ()
+    endpoint: Endpoint | None = None
+    handshakes: Handshakes | None = None
+    ping: Ping | None = None
+    proxies: DaemonProxies | None = None
 
 
 def work_out(settings: Settings) -> ClientRoutes:
     """One route for each client of which something is known."""
-    return ClientRoutes(routes=(*_docker(settings), *_containerd(settings), *_podman(settings)))
+    found = (*_docker(settings), *_containerd(settings), *_podman(settings), *_buildkit(settings))
+    return ClientRoutes(
+        target=settings.target.domain, routes=tuple(_compared(route, settings) for route in found)
+    )
+
+
+def docker_takes_for_insecure(target: Target, addresses: tuple[str, ...]) -> bool:
+    """Whether dockerd takes a registry for insecure by itself: one with a loopback address (moby ``registry``)."""
+    return any(_is_loopback(each) for each in (target.host, *addresses)) or target.host == "localhost"
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ip_address(text).is_loopback
+    except ValueError:
+        return False
+
+
+def hosts_are_read(containerd: ContainerdSettings | None, version: ContainerdVersion | None) -> bool:
+    """Whether Kubernetes' part of containerd looks at folders of registries; taken for granted where unknown."""
+    if containerd is None or (version is not None and (version.major, version.minor) >= (2, 2)):
+        return True
+    section = containerd.section()
+    return section is not None and section.config_path is not None
 
 
 def _mirrors(settings: Settings, client: str) -> tuple[str, ...]:
@@ -56,39 +108,44 @@ def _mirrors(settings: Settings, client: str) -> tuple[str, ...]:
     return tuple(each.base.removesuffix("/v2") for each in found if each.client == client)
 
 
-def _credentials(settings: Settings) -> str | None:
-    found = settings.credentials
-    return found.source if found is not None and found.found else None
+def _own(settings: Settings, client: str) -> dict[str, str | None]:
+    """What the client itself finds of credentials."""
+    found = settings.credentials.get(client)
+    if found is None or not found.found:
+        return {}
+    return {"credentials": found.source, "username": found.username}
 
 
-def is_loopback(target: Target) -> bool:
-    """Whether docker takes the target for insecure by itself."""
-    return target.host == "localhost" or target.host == "::1" or target.host.startswith("127.")
+def _trusted(settings: Settings, client: str) -> tuple[str, ...]:
+    return settings.authorities.get("given", settings.authorities.get(_STORES[client], ()))
 
 
 def _docker(settings: Settings) -> Iterator[ClientRoute]:
     daemon, state, target = settings.daemon, settings.state, settings.target
-    if daemon is None and state is None:
+    if daemon is None and state is None and not settings.docker_installed:
         return
     because: list[str] = []
-    insecure = is_loopback(target)
+    insecure = docker_takes_for_insecure(target, settings.addresses)
     if state is not None and not state.failure:
         insecure = insecure or target.domain in state.insecure_hosts
         because.append("daemon-state")
     elif daemon is not None:
-        entry = next((each for each in daemon.insecure if daemon_json.covers(each, target.domain, ())), None)
+        covering = (
+            each for each in daemon.insecure if daemon_json.covers(each, target.domain, settings.addresses)
+        )
+        entry = next(covering, None)
         insecure = insecure or entry is not None
         because.append(entry.place if entry is not None else daemon.path)
     refused = daemon_json.refused(daemon) if daemon is not None else ()
     yield ClientRoute(
         client="docker",
-        obstacle=f"dockerd does not start: {refused[0].message}" if refused else None,
+        obstacle=f"dockerd does not start: {refused[0].message} ({refused[0].place})" if refused else None,
         schemes=_FALLS_BACK if insecure else _SECURE,
         verifies=not insecure,
         mirrors=_mirrors(settings, "docker"),
-        authorities=settings.authorities.get("docker", ()),
-        credentials=_credentials(settings),
-        because=(*because, *(each.place for each in refused)),
+        authorities=_trusted(settings, "docker"),
+        because=tuple(because),
+        **_own(settings, "docker"),  # type: ignore[arg-type]
     )
 
 
@@ -96,43 +153,51 @@ def _containerd(settings: Settings) -> Iterator[ClientRoute]:
     containerd, hosts, target = settings.containerd, settings.hosts, settings.target
     if containerd is None and hosts is None:
         return
-    folder = hosts_toml.folder_of(hosts.registries, target.domain) if hosts is not None else None
-    active = folder is not None and folder.active
-    server = folder.server if folder is not None and active else None
-    own = (
-        [each for each in folder.hosts if each.address == target.domain]
-        if folder is not None and active
-        else []
-    )
-    decides = own[0] if own else server
+    read = hosts_are_read(containerd, settings.version)
+    folder = hosts_toml.folder_of(hosts.registries, target.domain) if hosts is not None and read else None
+    active = folder if folder is not None and folder.active else None
+    own = [each for each in active.hosts if each.address == target.domain] if active is not None else []
+    decides = own[0] if own else active.server if active is not None else None
     section = containerd.section() if containerd is not None else None
-    conflict = (
-        section is not None and section.config_path is not None and bool(section.mirrors or section.tls)
-    )
+    path = section.config_path if section is not None else None
+    places = [decides.written.place if decides is not None else folder.path if folder is not None else None]
+    places.append(path.place if path is not None else None)
     plain = decides is not None and decides.scheme == "http"
+    local = decides is None and (target.host == "localhost" or _is_loopback(target.host))
     yield ClientRoute(
         client="containerd",
-        obstacle="its Kubernetes plug-in does not start: mirrors stand beside config_path"
-        if conflict
-        else None,
-        schemes=("http",) if plain else _FALLS_BACK if is_loopback(target) and decides is None else _SECURE,
-        verifies=not (plain or (decides is not None and decides.skip_verify)),
-        mirrors=_mirrors(settings, "containerd"),
+        obstacle=_containerd_obstacle(containerd, folder),
+        schemes=_PLAIN if plain else _FALLS_BACK if local and target.port not in (None, 443) else _SECURE,
+        verifies=not (local or (decides is not None and decides.skip_verify)),
+        mirrors=_mirrors(settings, "containerd") if read else (),
         authorities=tuple(each.value for each in decides.authorities)
         if decides is not None
-        else settings.authorities.get("containerd", ()),
-        credentials=None,
-        because=tuple(
-            each
-            for each in (
-                decides.written.place if decides is not None else folder.path if folder is not None else None,
-                section.config_path.place
-                if section is not None and section.config_path is not None
-                else None,
-            )
-            if each is not None
-        ),
+        else _trusted(settings, "containerd")
+        if read
+        else (),
+        credentials=_pull_secret(settings),
+        because=tuple(each for each in places if each is not None),
     )
+
+
+def _containerd_obstacle(containerd: ContainerdSettings | None, folder: RegistryHosts | None) -> str | None:
+    section = containerd.section() if containerd is not None else None
+    if section is not None and section.config_path is not None and (section.mirrors or section.tls):
+        place = section.config_path.place
+        return f"its Kubernetes plug-in does not start: mirrors stand beside config_path ({place})"
+    missing = hosts_toml.ends_pulls(folder) if folder is not None else None
+    return f"{missing.message} ({missing.place})" if missing is not None else None
+
+
+def _pull_secret(settings: Settings) -> str | None:
+    """The pull secret whose entry the kubelet would send for the target."""
+    target = settings.target
+    image = f"{target.domain}/{target.repository or ''}".rstrip("/")
+    for secret in settings.secrets.secrets if settings.secrets is not None else ():
+        for key in secret.registries:
+            if docker_config.kubelet_key_matches(key.value, image, is_hub=target.domain == HUB):
+                return f"the pull secret {secret.name or ''} ({key.place})"
+    return None
 
 
 def _podman(settings: Settings) -> Iterator[ClientRoute]:
@@ -142,32 +207,118 @@ def _podman(settings: Settings) -> Iterator[ClientRoute]:
     name, tag = name_of(settings.target)
     table = registries_conf.find_registry(conf.registries, name + tag) if conf is not None else None
     insecure = table is not None and table.insecure is not None
-    because = [table.place] if table is not None else []
-    obstacle = None
-    if conf is not None and conf.flaws:
-        obstacle = f"registries.conf cannot be used: {conf.flaws[0].message}"
-        because = [conf.flaws[0].place]
-    elif table is not None and table.blocked is not None:
-        obstacle = "registries.conf blocks it"
-        because = [table.blocked.place]
-    elif policy is not None and policy.flaws:
-        obstacle = f"policy.json cannot be used: {policy.flaws[0].message}"
-        because = [policy.flaws[0].place]
-    elif policy is not None:
-        scope = signature_policy.scope_of(policy, name, tag)
-        rejecting = (
-            [each for each in scope.requirements if each.type == "reject"] if scope is not None else []
-        )
-        if rejecting:
-            obstacle = "policy.json rejects it"
-            because = [rejecting[0].place]
     yield ClientRoute(
         client="podman",
-        obstacle=obstacle,
+        obstacle=_podman_obstacle(conf, policy, name, tag),
         schemes=_FALLS_BACK if insecure else _SECURE,
         verifies=not insecure,
         mirrors=_mirrors(settings, "podman"),
-        authorities=settings.authorities.get("containers", settings.authorities.get("docker", ())),
-        credentials=_credentials(settings),
-        because=tuple(because),
+        authorities=_trusted(settings, "podman") or settings.authorities.get("docker", ()),
+        because=(table.place,) if table is not None else (),
+        **_own(settings, "podman"),  # type: ignore[arg-type]
     )
+
+
+def _podman_obstacle(
+    conf: RegistriesConf | None, policy: SignaturePolicy | None, name: str, tag: str
+) -> str | None:
+    if conf is not None and conf.flaws:
+        return f"registries.conf cannot be used: {conf.flaws[0].message} ({conf.flaws[0].place})"
+    table = registries_conf.find_registry(conf.registries, name + tag) if conf is not None else None
+    if table is not None and table.blocked is not None:
+        return f"registries.conf blocks it ({table.blocked.place})"
+    if policy is not None and policy.flaws:
+        return f"policy.json cannot be used: {policy.flaws[0].message} ({policy.flaws[0].place})"
+    scope = signature_policy.scope_of(policy, name, tag) if policy is not None else None
+    rejecting = [each for each in scope.requirements if each.type == "reject"] if scope is not None else []
+    return f"policy.json rejects it ({rejecting[0].place})" if rejecting else None
+
+
+def _buildkit(settings: Settings) -> Iterator[ClientRoute]:
+    buildkit, builder, target = settings.buildkit, settings.builder, settings.target
+    if buildkit is None and (builder is None or builder.driver in ("", "docker")):
+        return
+    broken = buildkit.refusal if buildkit is not None else None
+    registries = buildkit.registries if buildkit is not None else ()
+    entry = next((each for each in registries if each.name.value == target.domain), None)
+    local = target.host == "localhost" or _is_loopback(target.host)
+    plain = entry.http if entry is not None else local
+    insecure = entry is not None and entry.insecure
+    schemes = (_FALLS_BACK if insecure else _PLAIN) if plain else _SECURE
+    places = (
+        entry.name.place if entry is not None else None,
+        builder.path if builder is not None else None,
+        buildkit.path if buildkit is not None and entry is None else None,
+    )
+    yield ClientRoute(
+        client="buildkit",
+        obstacle=f"buildkitd does not start: {broken.message} ({broken.place})"
+        if broken is not None
+        else None,
+        schemes=schemes,
+        verifies=not insecure,
+        mirrors=tuple(each.value for each in entry.mirrors) if entry is not None else (),
+        authorities=tuple(each.value for each in entry.authorities) if entry is not None else (),
+        because=tuple(each for each in places if each is not None),
+        **_own(settings, "docker"),  # type: ignore[arg-type]
+    )
+
+
+def _compared(route: ClientRoute, settings: Settings) -> ClientRoute:
+    """The route with its proxy, and with what the registry shows to a client that comes this way."""
+    route = replace(route, proxy=_proxy(route.client, settings))
+    if route.obstacle is not None:
+        return route
+    shown = _shown(settings)
+    if shown is None:
+        return route
+    if shown == "http":
+        obstacle = "the registry speaks plain HTTP, and it goes by https alone"
+        return replace(route, tried=True, obstacle=None if "http" in route.schemes else obstacle)
+    if "https" not in route.schemes:
+        return replace(route, tried=True, obstacle="the registry speaks TLS, and it goes by plain HTTP alone")
+    return replace(route, tried=True, obstacle=_distrust(route, settings) if route.verifies else None)
+
+
+def _proxy(client: str, settings: Settings) -> str | None:
+    daemons = settings.proxies.daemons if settings.proxies is not None else ()
+    for each in daemons:
+        if _DAEMONS.get(each.daemon) == client:
+            return each.proxy
+    if client == "podman" and settings.endpoint is not None:
+        return settings.endpoint.proxy
+    return None
+
+
+def _shown(settings: Settings) -> str | None:
+    """What the registry speaks: ``http``, ``https``, or None where that was not seen."""
+    if settings.endpoint is None:
+        return None
+    if settings.endpoint.scheme == "http":
+        return "http" if settings.ping is not None and settings.ping.answer is not None else None
+    for each in settings.handshakes.handshakes if settings.handshakes is not None else ():
+        if each.protocol is not None:
+            return "https"
+        if speaks_http(each):
+            return "http"
+    return None
+
+
+def speaks_http(handshake: Handshake) -> bool:
+    """Whether the peer answered in plain HTTP what was to be a TLS handshake."""
+    answers = (handshake.plaintext_excerpt, handshake.plain_http_excerpt)
+    return handshake.protocol is None and any((each or "").startswith("HTTP/") for each in answers)
+
+
+def _distrust(route: ClientRoute, settings: Settings) -> str | None:
+    """Why the client would refuse the certificate, by the trust store that is its own."""
+    for each in settings.handshakes.handshakes if settings.handshakes is not None else ():
+        known = {one.context.name: one for one in each.verifications}
+        own = known.get("given") or known.get(_STORES[route.client]) or known.get("system")
+        if own is None and route.client == "docker" and each.verifications:
+            own = each.verifications[0]
+        if own is not None and own.errors:
+            return f"its certificate is refused: {own.errors[0].name.replace('-', ' ')}"
+        if each.name_matches is False:
+            return f"its certificate is for other names than {each.server_name}"
+    return None

@@ -45,7 +45,7 @@ from . import containerd as containerd_rules
 from . import docker, wording
 from . import looks as looks_at_mirrors
 from .mirrors import HUB, name_of
-from .routes import is_loopback
+from .routes import docker_takes_for_insecure
 
 Registries = Annotated[Each[Endpoint], Role.REGISTRY]
 Pings = Annotated[Each[Ping], Role.REGISTRY]
@@ -160,13 +160,13 @@ def insecure_entry_wrong(
 ) -> Iterator[Draft]:
     """The registry needs an entry, and the one that was meant for it has no effect."""
     endpoint = next(iter(registries), None)
-    if endpoint is None or not daemon.usable or is_loopback(target):
-        return
-    need = docker.needs_entry(endpoint, pings.get(endpoint), handshakes.get(endpoint))
-    if need is None:
+    if endpoint is None or not daemon.usable:
         return
     found = addresses.get(endpoint)
     known = tuple(found.addresses) if found is not None else ()
+    need = docker.needs_entry(endpoint, pings.get(endpoint), handshakes.get(endpoint))
+    if need is None or docker_takes_for_insecure(target, known):
+        return
     entry = next((each for each in daemon.insecure if daemon_json.covers(each, target.domain, known)), None)
     if entry is not None:
         if state is not None and not state.failure and not docker.loaded(state, target.domain, known):

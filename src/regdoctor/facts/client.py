@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
-from regdoctor.facts.base import Fact, Failure, FileFact, FileKind
+from regdoctor.facts.base import Cell, Fact, Failure, FileFact, FileKind, Table, TableFact
 from regdoctor.facts.http import Answer
 
 
@@ -346,6 +346,11 @@ class BuildkitSettings(FileFact, frozen=True, kw_only=True):
     flaws: tuple[Flaw, ...] = ()
     registries: tuple[BuildkitRegistry, ...] = ()
 
+    @property
+    def refusal(self) -> Flaw | None:
+        """Why buildkitd does not start with the file."""
+        return next((each for each in self.flaws if each.kind in (FlawKind.SYNTAX, FlawKind.REFUSED)), None)
+
 
 class Builder(Fact, frozen=True, kw_only=True):
     """The buildx builder in use, as its files say (docker/buildx ``store``)."""
@@ -386,21 +391,58 @@ class ClientRoute(msgspec.Struct, frozen=True, kw_only=True):
     """How one client on this host would reach the target."""
 
     client: str
+    """``docker``, ``containerd``, ``podman`` or ``buildkit``."""
     obstacle: str | None = None
-    """Why its settings keep it from there; null where they do not."""
+    """Why it would not get there, by its settings or by what the registry shows; null where it would."""
+    tried: bool = False
+    """Whether what the registry shows was compared with the settings."""
     schemes: tuple[str, ...] = ()
     """In the order in which they are tried."""
     verifies: bool = True
+    proxy: str | None = None
+    """The forward proxy that it uses, without userinfo."""
     mirrors: tuple[str, ...] = ()
+    """What it asks before the registry, in this order."""
     authorities: tuple[str, ...] = ()
     """Files besides the system's store."""
     credentials: str | None = None
     """Where they come from, never what they are."""
+    username: str | None = None
     because: tuple[str, ...] = ()
     """The places that decide."""
 
 
-class ClientRoutes(Fact, frozen=True, kw_only=True):
-    """How docker, containerd and podman on this host would reach the target, by their settings."""
+class ClientRoutes(TableFact, frozen=True, kw_only=True):
+    """How docker, containerd, podman and buildkit on this host would reach the target."""
 
+    target: str
     routes: tuple[ClientRoute, ...]
+
+    def table(self) -> Table | None:
+        """The clients by row; by column whether they get there, how, and with what."""
+        return Table(
+            title=f"How clients on this host would reach {self.target}",
+            columns=("client", "reaches it", "by", "mirrors", "CA", "login"),
+            rows=tuple(_route_row(route) for route in self.routes),
+        )
+
+
+def _route_row(route: ClientRoute) -> tuple[Cell, ...]:
+    schemes = list(route.schemes)
+    if not route.verifies and "https" in schemes:
+        schemes[schemes.index("https")] = "https unverified"
+    if route.obstacle is not None:
+        reaches = Cell(text="no", notes=(route.obstacle,))
+    else:
+        reaches = Cell(text="yes" if route.tried else "if it is there")
+    through = (f"through the proxy {route.proxy}",) if route.proxy is not None else ()
+    whose = (route.credentials,) if route.credentials is not None else ()
+    trusted = "system and own" if route.authorities else "system"
+    return (
+        Cell(text=route.client, notes=tuple(f"decided by {each}" for each in route.because)),
+        reaches,
+        Cell(text=", then ".join(schemes), notes=through),
+        Cell(text=str(len(route.mirrors)) if route.mirrors else "", notes=route.mirrors),
+        Cell(text=trusted if route.verifies else "", notes=route.authorities if route.verifies else ()),
+        Cell(text=route.username or ("stored" if whose else ""), notes=whose),
+    )

@@ -97,6 +97,13 @@ def folder_of(registries: Iterable[RegistryHosts], domain: str) -> RegistryHosts
     return None
 
 
+def ends_pulls(folder: RegistryHosts) -> Flaw | None:
+    """The file that a ``hosts.toml`` names and that is not there: containerd ends every pull with that."""
+    return (
+        next((flaw for flaw in folder.flaws if flaw.kind is FlawKind.FILE), None) if folder.active else None
+    )
+
+
 class _Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
