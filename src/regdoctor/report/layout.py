@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -191,6 +192,12 @@ def evidence(finding: Finding, exchanges: Sequence[Exchange]) -> list[str]:
     return [
         f"{name}: {exchange_summary(by_id[name])}" if name in by_id else name for name in finding.evidence
     ]
+
+
+def titles(causes: Sequence[Cause]) -> list[str]:
+    """The titles of causes, each once, with how often it stands there."""
+    counts = Counter(cause.finding.title for cause in causes)
+    return [title if number == 1 else f"{title} ({number} times)" for title, number in counts.items()]
 
 
 def tables(target: TargetReport) -> list[Table]:
