@@ -183,3 +183,9 @@ def test_a_check_that_saw_a_part_only_is_named_before_those_that_saw_nothing() -
 
     seen = layout.headline(diagnosis).seen
     assert seen == "image could look at a part only: there was no time for 3 of 12 layers"
+
+
+def test_a_title_that_stands_more_than_once_is_counted() -> None:
+    findings = [examples.finding("f1"), examples.finding("f2"), examples.finding("f3", title="Another")]
+    causes = [layout.Cause(finding=finding, symptoms=(), evidence=()) for finding in findings]
+    assert layout.titles(causes) == ["The server's certificate has expired (2 times)", "Another"]
