@@ -180,6 +180,7 @@ def test_an_issuer_is_found_in_every_form_that_it_is_published_in(form: str) -> 
         (["reg.test"], "reg.test", True),
         (["REG.test"], "reg.TEST", True),
         (["reg.test"], "reg.test.", True),
+        (["reg.test."], "reg.test", False),
         (["*.reg.test"], "a.reg.test", True),
         (["*.reg.test"], "a.b.reg.test", False),
         (["*.reg.test"], "reg.test", False),

@@ -59,6 +59,8 @@ def describe(answers: Sequence[NameserverAnswer]) -> str:
             parts.append(f"{question} {_describe_failure(each, each.failure)}")
             continue
         said = ", ".join(each.addresses) or ("no address" if each.rcode == "NOERROR" else str(each.rcode))
+        if each.canonical_name is not None and not each.addresses:
+            said = f"alias of {each.canonical_name}, {said}"
         cut = ", cut off" if each.truncated else ""
         parts.append(f"{question} {said}{cut} ({each.seconds * 1000:.0f} ms{_count(each)})")
     return f"{answers[0].nameserver}: {'; '.join(parts)}"

@@ -41,6 +41,9 @@ from .answers import (
 SLOW = 2.0
 """Seconds after which a nameserver that does answer counts as slow: two round trips of the world are 0.6."""
 
+UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104 - as an answer of DNS, not to listen at
+"""Addresses of no host (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.2)."""
+
 COSTLY = 1.0
 """Seconds of one look-up from which a dead nameserver before a live one is felt."""
 
@@ -79,10 +82,12 @@ def not_resolved(
     unsigned = answers is not None and any(
         each.checking_disabled and knows(each) and each.addresses for each in answers.answers
     )
-    if _broken_servers(said):
+    if not positive and _is_refused(said) and _is_foreign_cluster_name(host, configuration):
+        yield from _no_such_name(endpoint, configuration, said, asked)
+    elif _broken_servers(said):
         yield from _server_failure(host, said, asked, unsigned=unsigned)
     elif failure.kind is FailureKind.NAME_NOT_FOUND and not positive:
-        yield from _no_such_name(endpoint, configuration, asked)
+        yield from _no_such_name(endpoint, configuration, said, asked)
     elif (
         failure.kind is FailureKind.NAME_NOT_FOUND
         and configuration is not None
@@ -115,35 +120,80 @@ def not_resolved(
         yield finding(
             "dns/nameserver-degraded",
             f"{_and(positive)} knows {host} when asked directly, yet the resolver of this machine gave no "
-            f"address within {addresses.seconds:.1f} s ({failure.message}).{asked}",
+            f"address within {addresses.seconds:.1f} s ({failure.message}).{_half_answered(said)}{asked}",
             severity=Severity.ERROR,
             certainty=Certainty.LIKELY,
             evidence=("addresses", "nameserver-answers"),
         )
     elif negative:
-        yield from _no_such_name(endpoint, configuration, asked)
+        yield from _no_such_name(endpoint, configuration, said, asked)
     elif failure.kind in _UNDECIDED:
         yield from _no_usable_nameserver(host, addresses, configuration, said, asked, unsigned=unsigned)
 
 
 def _no_such_name(
-    endpoint: Endpoint, configuration: ResolverConfiguration | None, asked: str
+    endpoint: Endpoint,
+    configuration: ResolverConfiguration | None,
+    said: dict[str, tuple[NameserverAnswer, ...]],
+    asked: str,
 ) -> Iterator[Draft]:
     host = endpoint.host
-    if _is_cluster_name(host) and not (configuration is not None and _is_in_cluster(configuration)):
+    if _is_foreign_cluster_name(host, configuration):
         yield finding(
             "dns/cluster-name",
             f"{host} is a name of a Kubernetes service, which only the cluster's own DNS knows. The resolver "
             f"of this machine does not, and kubelet and containerd pull images with the machine's resolver."
             f"{asked}",
+            certainty=Certainty.LIKELY if _is_refused(said) else Certainty.PROVEN,
             evidence=("addresses", "nameserver-answers"),
         )
         return
+    aliases = list(
+        dict.fromkeys(
+            each.canonical_name for answer in said.values() for each in answer if each.canonical_name
+        )
+    )
+    alias = ""
+    fix: tuple[str, ...] = ()
+    if aliases and aliases[0].lower() == host.lower():
+        alias = f" The aliases (CNAME) that DNS gives for {host} lead back to it, in a circle."
+        fix = (f"mend the CNAME records of {host}: dig {host} CNAME",)
+    elif aliases:
+        alias = f" {host} is an alias (CNAME) of {aliases[0]}, and it is that name which has no address."
+        fix = (f"give {aliases[0]} an address, or let {host} lead elsewhere: dig {host} CNAME",)
     yield finding(
         "dns/name-not-found",
         f"The resolver of this machine says that {host} does not exist or has no address. docker, podman and "
-        f"containerd ask the same resolver and stop here: no connection is tried.{asked}",
+        f"containerd ask the same resolver and stop here: no connection is tried.{alias}{asked}",
+        fix=fix,
         evidence=("addresses", "nameserver-answers"),
+    )
+
+
+@rule("dns/name-not-found")
+def no_real_address(
+    endpoint: Endpoint,
+    addresses: Addresses,
+    hosts: HostsFile,
+    connections: Connections | None,
+    handshakes: Handshakes | None,
+    ping: Ping | None,
+) -> Iterator[Draft]:
+    """The only addresses are 0.0.0.0 and ::, with which DNS filters deny names."""
+    given = addresses.addresses
+    if endpoint.proxy is not None or not given or not UNSPECIFIED.issuperset(given) or hosts.entries:
+        return
+    if _serves(endpoint, connections, handshakes, ping) is not False:
+        return
+    yield finding(
+        "dns/name-not-found",
+        f"The resolver of this machine gives {_and(given)} for {endpoint.host}, which is no host's address: "
+        "filters of names (Pi-hole, AdGuard, block lists of a company) deny names so. Clients then connect to "
+        "this very machine and report what they find there.",
+        fix=(
+            f"allow {endpoint.host} in the filter; ask another resolver to compare: dig @9.9.9.9 {endpoint.host}",
+        ),
+        evidence=("addresses", "connections"),
     )
 
 
@@ -201,6 +251,19 @@ def _no_usable_nameserver(
             certainty=Certainty.POSSIBLE,
             evidence=("addresses",),
         )
+
+
+def _half_answered(said: dict[str, tuple[NameserverAnswer, ...]]) -> str:
+    """A sentence on a record type that gets no answer where the other one does: clients wait for both."""
+    for answers in said.values():
+        silent = [each.record for each in answers if each.failure is not None]
+        if silent and any(knows(each) for each in answers):
+            family = "IPv6" if "AAAA" in silent else "IPv4"
+            return (
+                f" Its questions for {family} ({_and(silent)} records) are never answered, by the nameserver or a "
+                "firewall before it; clients ask for both and wait for both."
+            )
+    return ""
 
 
 def _broken_servers(said: dict[str, tuple[NameserverAnswer, ...]]) -> tuple[str, ...]:
@@ -521,6 +584,17 @@ def _tcp_fails(answers: Sequence[NameserverAnswer]) -> bool:
     return any(each.truncated for each in answers) and any(
         each.transport == "tcp" and each.failure is not None for each in answers
     )
+
+
+def _is_refused(said: dict[str, tuple[NameserverAnswer, ...]]) -> bool:
+    """Whether every nameserver that said anything does not want to, or cannot, look for the name."""
+    codes = {each.rcode for answer in said.values() for each in answer if each.rcode is not None}
+    return bool(codes) and codes <= {"REFUSED", "SERVFAIL"}
+
+
+def _is_foreign_cluster_name(host: str, configuration: ResolverConfiguration | None) -> bool:
+    """Whether only the DNS of a cluster knows the name, and this machine does not ask that one."""
+    return _is_cluster_name(host) and not (configuration is not None and _is_in_cluster(configuration))
 
 
 def _is_cluster_name(host: str) -> bool:

@@ -186,6 +186,51 @@ class Untrusted:
     certainty: Certainty
     why: str
     """Sentences with the values that were seen."""
+    fix: tuple[str, ...] = ()
+    """Steps that go before those of the code."""
+
+
+_UNKNOWN = "docker says: x509: certificate signed by unknown authority."
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """A chain that no trust in its root makes good."""
+
+    why: str
+    """A sentence without its end, with a place for the name of the certificate at which it was found."""
+    message: str
+    """What Go's clients say (``crypto/x509`` ``verify.go``)."""
+    fix: str
+
+
+_NOT_FOR_THIS_NAME = _Broken(
+    "an authority above {0} may sign for other names only (name constraints, RFC 5280 section 4.2.1.10)",
+    "x509: a root or intermediate certificate is not authorized to sign for this name",
+    "use an authority that may sign for this name, or a name that this one may sign for",
+)
+_NO_AUTHORITY = _Broken(
+    "{0} signed a certificate and is no authority (CA:TRUE and key usage keyCertSign are needed for that)",
+    "x509: invalid signature: parent certificate cannot sign this kind of certificate",
+    "make the issuing certificate anew as an authority (openssl: basicConstraints=critical,CA:TRUE and "
+    "keyUsage=keyCertSign), and what it signed as well",
+)
+_BROKEN = {
+    "permitted-violation": _NOT_FOR_THIS_NAME,
+    "excluded-violation": _NOT_FOR_THIS_NAME,
+    "invalid-ca": _NO_AUTHORITY,
+    "keyusage-no-certsign": _NO_AUTHORITY,
+    "path-length-exceeded": _Broken(
+        "{0} has more authorities below it than its path length allows (RFC 5280 section 4.2.1.9)",
+        "x509: too many intermediates for path length constraint",
+        "issue the certificate from an authority higher up, or that one with a longer path length",
+    ),
+    "unhandled-critical-extension": _Broken(
+        "{0} has an extension that is marked critical and that clients do not know",
+        "x509: unhandled critical extension",
+        "make the certificate anew without that extension, or not critical",
+    ),
+}
 
 
 def why_untrusted(each: Served, issuers: MissingIssuers | None) -> Untrusted | None:
@@ -200,19 +245,14 @@ def why_untrusted(each: Served, issuers: MissingIssuers | None) -> Untrusted | N
             Certainty.PROVEN,
             f"The certificate ({each.leaf.subject}, SHA-256 {each.leaf.sha256}) is signed by its own key, "
             "and it "
-            f"is not among {words.trusted(context)}.",
+            f"is not among {words.trusted(context)}. {_UNKNOWN}",
         )
     broken = next(
         (error for error in verification.errors if error.name not in {*_NO_ISSUER, EXPIRED, NOT_YET_VALID}),
         None,
     )
     if broken is not None:
-        return Untrusted(
-            "tls/unknown-authority",
-            Certainty.PROVEN,
-            f"The chain is not valid in itself: {broken.name.replace('-', ' ')}, at "
-            f"{broken.subject or 'the leaf'}.",
-        )
+        return _invalid(broken)
     top = each.top
     sent = words.count(len(each.handshake.chain), "certificate")
     begin = f"The server sends {sent}; the issuer of {top.subject}, {top.issuer}, is not sent."
@@ -220,7 +260,26 @@ def why_untrusted(each: Served, issuers: MissingIssuers | None) -> Untrusted | N
     if top.self_signed:
         begin = f"The server sends {sent} up to the root {top.subject}."
     return Untrusted(
-        "tls/missing-intermediate" if missing else "tls/unknown-authority", certainty, f"{begin} {why}"
+        "tls/missing-intermediate" if missing else "tls/unknown-authority",
+        certainty,
+        f"{begin} {why} {_UNKNOWN}",
+    )
+
+
+def _invalid(error: VerificationError) -> Untrusted:
+    """A chain that is not valid in itself, whatever is trusted."""
+    where = error.subject or "the server's own certificate"
+    known = _BROKEN.get(error.name)
+    if known is None:
+        said = error.name.replace("-", " ")
+        why = f"The chain is not valid in itself: {said}, at {where}. {_UNKNOWN}"
+        return Untrusted("tls/unknown-authority", Certainty.PROVEN, why)
+    return Untrusted(
+        "tls/unknown-authority",
+        Certainty.PROVEN,
+        f"The chain is not valid in itself, whoever is trusted: {known.why.format(where)}. docker says: "
+        f"{known.message}.",
+        (known.fix,),
     )
 
 

@@ -50,7 +50,6 @@ from .chains import (
 )
 
 EVIDENCE = ("handshakes",)
-UNKNOWN_AUTHORITY = "docker says: x509: certificate signed by unknown authority."
 
 LEGACY_PROTOCOLS = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
 
@@ -161,8 +160,9 @@ def untrusted(endpoint: Endpoint, handshakes: Handshakes, issuers: MissingIssuer
             fault.code,
             f"{endpoint.address} serves a certificate for {words.names(each.leaf)} that no trusted "
             "authority vouches "
-            f"for. {fault.why} {UNKNOWN_AUTHORITY}{each.where}",
+            f"for. {fault.why}{each.where}",
             certainty=fault.certainty,
+            fix=fault.fix,
             evidence=(*EVIDENCE, *(("missing-issuers",) if issuers is not None else ())),
         )
 

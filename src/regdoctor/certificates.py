@@ -332,7 +332,7 @@ def covers(certificate: ServedCertificate, host: str) -> bool:
     """Whether a certificate is made for a host, as Go's clients judge (``crypto/x509`` ``VerifyHostname``).
 
     Only subject alternative names count (RFC 9525 section 2); an IP address must be listed as one; ``*`` may
-    only be the whole first label and stands for exactly one.
+    only be the whole first label and stands for exactly one. A final dot is taken off the host alone.
     """
     try:
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
@@ -349,7 +349,7 @@ def _same_address(text: str, address: ipaddress.IPv4Address | ipaddress.IPv6Addr
 
 
 def _matches(pattern: str, host: str) -> bool:
-    wanted = pattern.lower().removesuffix(".").split(".")
+    wanted = pattern.lower().split(".")
     given = host.lower().removesuffix(".").split(".")
     if len(wanted) != len(given) or not all(wanted) or not all(given):
         return False

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import Authority
-from tests.support.dns_server import DnsBehaviour, DnsServer, reply_to
+from tests.support.dns_server import DnsBehaviour, DnsServer, question_of, reply_to
 from tests.support.dnsmasq import Dnsmasq
 from tests.support.forward_proxy import ForwardProxy
 from tests.support.netns import LinkedHosts
@@ -94,6 +94,25 @@ class Network:
             hosts=hosts or {},
             env=env,
         )
+
+
+def aliased(
+    query: bytes, aliases: Mapping[str, str], address: str | None = None, *, rcode: str = "NOERROR"
+) -> bytes:
+    """A reply that holds aliases (CNAME), and for the last of them an address or none."""
+    import dns.message
+    import dns.rcode
+    import dns.rrset
+
+    reply = dns.message.make_response(dns.message.from_wire(query))
+    reply.set_rcode(dns.rcode.from_text(rcode))
+    reply.answer += [
+        dns.rrset.from_text(f"{name}.", 60, "IN", "CNAME", f"{to}.") for name, to in aliases.items()
+    ]
+    if address is not None and question_of(query)[1] == "A":
+        last = list(aliases.values())[-1]
+        reply.answer.append(dns.rrset.from_text(f"{last}.", 60, "IN", "A", address))
+    return reply.to_wire()
 
 
 @pytest.fixture
@@ -194,6 +213,25 @@ class TestHealthy:
 
         assert_healthy(network.check(FIRST, target="http://bücher.test:5000"))
 
+    def test_an_alias_of_a_name_that_has_an_address(self, network: Network) -> None:
+        aliases = {NAME: "real.corp.test"}
+        network.faulty(FIRST, respond=lambda query, _transport: aliased(query, aliases, REGISTRY))
+
+        assert_healthy(network.check(FIRST))
+
+    @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "NXDOMAIN", "NOTIMP"])
+    def test_a_nameserver_that_fails_for_ipv6_alone(self, network: Network, rcode: str) -> None:
+        """Clients do with the answer for IPv4."""
+
+        def respond(query: bytes, _transport: str) -> bytes:
+            if question_of(query)[1] == "AAAA":
+                return reply_to(query, rcode=rcode)
+            return reply_to(query, REGISTRY)
+
+        network.faulty(FIRST, respond=respond)
+
+        assert_healthy(network.check(FIRST))
+
     def test_addresses_that_take_turns(self, network: Network) -> None:
         for address in ("10.77.0.21/24", "10.77.0.22/24"):
             network.hosts.server.add_address(address, "eth0")
@@ -223,6 +261,34 @@ class TestNameNotFound:
         found = assert_single_root_cause(network.check(FIRST), "dns/name-not-found")
 
         assert "no address" in found["detail"]
+
+    @pytest.mark.parametrize(
+        ("aliases", "rcode", "words"),
+        [
+            ({NAME: "gone.corp.test"}, "NXDOMAIN", "an alias (CNAME) of gone.corp.test"),
+            ({NAME: "gone.corp.test"}, "NOERROR", "an alias (CNAME) of gone.corp.test"),
+            ({NAME: "b.corp.test", "b.corp.test": NAME}, "NOERROR", "in a circle"),
+        ],
+        ids=["to nothing", "to no address", "in a circle"],
+    )
+    def test_an_alias_that_leads_nowhere(
+        self, network: Network, aliases: dict[str, str], rcode: str, words: str
+    ) -> None:
+        network.faulty(FIRST, respond=lambda query, _transport: aliased(query, aliases, rcode=rcode))
+
+        found = assert_single_root_cause(network.check(FIRST), "dns/name-not-found")
+
+        assert words in found["detail"]
+        assert "CNAME" in found["fix"][0]
+
+    @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+    def test_a_name_that_a_filter_denies(self, network: Network, address: str) -> None:
+        network.dnsmasq(FIRST, {NAME: [address]})
+
+        found = assert_single_root_cause(network.check(FIRST), "dns/name-not-found")
+
+        assert address in found["detail"]
+        assert "filter" in found["fix"][0]
 
     def test_an_internationalised_name(self, network: Network) -> None:
         network.dnsmasq(FIRST, {}, "address=/test/")
@@ -254,6 +320,17 @@ class TestClusterName:
         network.dnsmasq(FIRST, {}, "address=/local/", "address=/svc/")
 
         assert_single_root_cause(network.check(FIRST, target=f"http://{name}:5000"), "dns/cluster-name")
+
+    def test_outside_the_cluster_where_the_nameserver_refuses_such_names(self, network: Network) -> None:
+        """dnsmasq without an upstream refuses what it does not know."""
+        network.dnsmasq(FIRST, KNOWN)
+
+        found = assert_single_root_cause(
+            network.check(FIRST, target="http://registry.kube-system.svc.cluster.local:5000"),
+            "dns/cluster-name",
+        )
+
+        assert found["certainty"] == "likely"
 
     def test_inside_the_cluster_it_is_a_name_that_does_not_exist(self, network: Network) -> None:
         network.dnsmasq(FIRST, {}, "address=/local/")
@@ -400,6 +477,16 @@ class TestNameserverDegraded:
         found = assert_single_root_cause(network.check(FIRST), "dns/nameserver-degraded")
 
         assert found["severity"] == "warning"
+
+    def test_questions_for_ipv6_that_are_never_answered(self, network: Network) -> None:
+        def respond(query: bytes, _transport: str) -> bytes | None:
+            return None if question_of(query)[1] == "AAAA" else reply_to(query, REGISTRY)
+
+        network.faulty(FIRST, respond=respond)
+
+        found = assert_single_root_cause(network.check(FIRST), "dns/nameserver-degraded")
+
+        assert "IPv6 (AAAA records) are never answered" in found["detail"]
 
     def test_long_answers_and_tcp_closed(self, network: Network) -> None:
         network.faulty(FIRST, DnsBehaviour(truncate=True, tcp=False))

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from tests.conftest import NAME, StartNginx, StartRegistry, TokenRegistry
 from tests.support import certificates as make
@@ -259,6 +261,49 @@ def test_a_chain_that_was_put_together_badly_is_warned_about(
     registry = serve(leaf, leaf.cert, *chain)
 
     assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/chain-order")
+
+
+def below(root: make.Authority, **changes: Any) -> make.Authority:
+    """An intermediate of which anything can be said."""
+    key = make.private_key()
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Restricted CA")])
+    options = {"is_ca": True, "eku": "none", **changes}
+    cert = make.build(subject=subject, key=key, issuer=root.cert, issuer_key=root.key, **options)
+    return make.Authority(cert=cert, key=key, chain=(cert,), root=root.cert)
+
+
+def only_for(name: str) -> list[tuple[x509.ExtensionType, bool]]:
+    """A critical restriction of an authority to one domain."""
+    return [(x509.NameConstraints([x509.DNSName(name)], None), True)]
+
+
+@pytest.mark.needs("skopeo")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"extensions": only_for("other.test")}, "not authorized to sign for this name"),
+        ({"is_ca": False}, "parent certificate cannot sign this kind of certificate"),
+    ],
+    ids=["name constraint", "no authority"],
+)
+def test_a_chain_that_no_trust_makes_good_is_told_in_docker_s_words(
+    serve: Serve, root: make.Authority, ca: Path, changes: dict[str, Any], words: str
+) -> None:
+    registry = serve(below(root, **changes).issue([NAME]))
+
+    finding = assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/unknown-authority")
+
+    assert words in finding["detail"]
+    assert "not valid in itself" in finding["detail"]
+    assert words in skopeo("inspect", f"docker://{registry.address}/app:1", hosts=HOSTS, ca=ca).stderr
+
+
+def test_an_authority_that_is_restricted_to_this_domain_is_healthy(
+    serve: Serve, root: make.Authority, ca: Path
+) -> None:
+    registry = serve(below(root, extensions=only_for("test")).issue([NAME], ()))
+
+    assert_healthy(check(registry.address, "--cacert", ca))
 
 
 @pytest.mark.parametrize("product", ["traefik", "ingress-nginx"])

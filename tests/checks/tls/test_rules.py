@@ -393,7 +393,10 @@ def test_an_issuer_that_may_not_issue_is_told() -> None:
     draft = only(handshake(verifications=(refused("invalid-ca", depth=1, subject=INTERMEDIATE),)))
 
     assert draft.code == "tls/unknown-authority"
-    assert "invalid ca" in draft.detail
+    assert f"{INTERMEDIATE} signed a certificate and is no authority" in draft.detail
+    assert "parent certificate cannot sign this kind of certificate" in draft.detail
+    assert "signed by unknown authority" not in draft.detail
+    assert len(draft.fix) == 1
 
 
 @pytest.mark.parametrize(
