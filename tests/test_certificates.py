@@ -50,6 +50,12 @@ def test_a_server_certificate_is_read_in_full() -> None:
     assert der_of(read) == issued.der
 
 
+def test_no_name_of_many_is_left_out() -> None:
+    names = tuple(f"{number}.test" for number in range(1000))
+
+    assert read_certificate(make.root_authority().issue(names).der).dns_names == names
+
+
 @pytest.mark.parametrize("key_type", ["ec", "rsa", "ed25519"])
 def test_a_root_signs_itself(key_type: make.KeyType) -> None:
     assert read_certificate(der(make.root_authority(key_type=key_type).cert)).self_signed

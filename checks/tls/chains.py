@@ -243,9 +243,8 @@ def why_untrusted(each: Served, issuers: MissingIssuers | None) -> Untrusted | N
         return Untrusted(
             "tls/self-signed",
             Certainty.PROVEN,
-            f"The certificate ({each.leaf.subject}, SHA-256 {each.leaf.sha256}) is signed by its own key, "
-            "and it "
-            f"is not among {words.trusted(context)}. {_UNKNOWN}",
+            f"The certificate ({words.called(each.leaf)}, SHA-256 {each.leaf.sha256}) is signed by its own "
+            f"key, and it is not among {words.trusted(context)}. {_UNKNOWN}",
         )
     broken = next(
         (error for error in verification.errors if error.name not in {*_NO_ISSUER, EXPIRED, NOT_YET_VALID}),
@@ -255,10 +254,10 @@ def why_untrusted(each: Served, issuers: MissingIssuers | None) -> Untrusted | N
         return _invalid(broken)
     top = each.top
     sent = words.count(len(each.handshake.chain), "certificate")
-    begin = f"The server sends {sent}; the issuer of {top.subject}, {top.issuer}, is not sent."
+    begin = f"The server sends {sent}; the issuer of {words.called(top)}, {top.issuer}, is not sent."
     missing, certainty, why = _is_intermediate_missing(each, verification, issuers)
     if top.self_signed:
-        begin = f"The server sends {sent} up to the root {top.subject}."
+        begin = f"The server sends {sent} up to the root {words.called(top)}."
     return Untrusted(
         "tls/missing-intermediate" if missing else "tls/unknown-authority",
         certainty,

@@ -99,9 +99,8 @@ def plain_http_server(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Dr
         detail += ", from a registry." if registry else "."
     if words.is_loopback(first.address):
         detail += (
-            " docker on this very host takes loopback addresses for insecure registries and goes on in "
-            "HTTP, so it"
-            " may work from here; podman, containerd and every other host refuse it."
+            " docker and containerd on this very host go on in HTTP for a loopback address, so it may work"
+            " from here; podman, buildah and skopeo refuse it, and so does every other host."
         )
     else:
         detail += (
@@ -174,7 +173,7 @@ def default_certificate(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[
         if each.is_default:
             yield finding(
                 "tls/proxy-default-certificate",
-                f"{endpoint.address} answers with the certificate {each.leaf.subject} (for "
+                f"{endpoint.address} answers with the certificate {words.called(each.leaf)} (for "
                 f"{words.names(each.leaf)}), "
                 "which an ingress or proxy makes for itself and serves where it has no certificate for a "
                 "name: for "
@@ -218,7 +217,7 @@ def expired(
         )
         yield finding(
             "tls/expired",
-            f"The certificate that {endpoint.address} serves ({leaf.subject}) was valid from "
+            f"The certificate that {endpoint.address} serves ({words.called(leaf)}) was valid from "
             f"{words.date(leaf.not_before)} until {words.date(leaf.not_after)}. {ended}{each.where}",
             evidence=EVIDENCE,
             unexplained_by=(_CLOCK,) if really else (),
@@ -286,7 +285,7 @@ def intermediate_expired(
             # Without any path: where every way up that is served has expired.
             above = [each.handshake.chain[position] for position in _signers_of_leaf(each)]
             if above and all(certificate.not_after < moment.now for certificate in above):
-                found = [_dated(certificate.subject, certificate) for certificate in above]
+                found = [_dated(words.called(certificate), certificate) for certificate in above]
                 ends = [certificate.not_after for certificate in above]
         if found:
             really = bool(ends) and min(ends) < moment.now + timedelta(seconds=right.offset)
@@ -372,6 +371,12 @@ def _latest_start(each: Served, now: datetime) -> datetime | None:
     return latest if latest > now else None
 
 
+_LONGEST_RENEWED_BY_PROGRAM = timedelta(hours=25)
+"""No person renews a certificate every day. Caddy's own authority issues for 12 hours and renews with a third
+left, its intermediate of 7 days with a fifth left (modules/caddypki); step-ca issues for 24 hours. Less than
+a sixth left means that the program is late."""
+
+
 @rule("tls/expires-soon")
 def expires_soon(
     endpoint: Endpoint, handshakes: Handshakes, moment: Moment, settings: Settings
@@ -382,11 +387,13 @@ def expires_soon(
         verification = each.verification
         on_path = set(verification.path) if verification is not None else set()
         needed = [each.leaf, *(above for above in each.handshake.chain[1:] if above.sha256 in on_path)]
+        by_program = _lifetime(each.leaf) <= _LONGEST_RENEWED_BY_PROGRAM
         soon = [
-            f"{certificate.subject} expires on {words.date(certificate.not_after)}, in "
+            f"{words.called(certificate)} expires on {words.date(certificate.not_after)}, in "
             f"{words.span(certificate.not_after - moment.now)}"
             for certificate in needed
             if moment.now <= certificate.not_after < moment.now + window
+            and not (by_program and certificate.not_after - moment.now > _lifetime(certificate) / 6)
         ]
         if soon and not each.is_default:
             yield finding(
@@ -396,6 +403,10 @@ def expires_soon(
                 f"{words.count(settings.expiry_warning, 'day')}.{each.where}",
                 evidence=EVIDENCE,
             )
+
+
+def _lifetime(certificate: ServedCertificate) -> timedelta:
+    return certificate.not_after - certificate.not_before
 
 
 @rule("tls/hostname-mismatch", "tls/no-ip-san", "tls/common-name-only")
@@ -443,7 +454,7 @@ def wrong_key_usage(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draf
         wrong = [error.subject for error, _ in each.path_errors(INVALID_PURPOSE)]
         usages = each.leaf.extended_key_usages
         if not wrong and usages and not {SERVER_AUTH, ANY_USAGE} & set(usages):
-            wrong = [each.leaf.subject]
+            wrong = [words.called(each.leaf)]
         if wrong and not each.is_default:
             yield finding(
                 "tls/wrong-key-usage",
@@ -460,7 +471,7 @@ def weak_key(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
     """A key in the chain is shorter than what is thought safe."""
     for each in served(handshakes):
         weak = [
-            f"{certificate.subject} ({certificate.key_type} {certificate.key_bits} bits)"
+            f"{words.called(certificate)} ({certificate.key_type} {certificate.key_bits} bits)"
             for certificate in (each.leaf, *each.ancestors)
             if _is_weak(certificate)
         ]
@@ -485,7 +496,7 @@ def weak_signature(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft
     """A certificate that is verified by its signature has one that can be forged."""
     for each in served(handshakes):
         weak = [
-            f"{certificate.subject} ({certificate.signature_hash})"
+            f"{words.called(certificate)} ({certificate.signature_hash})"
             for certificate in (each.leaf, *each.ancestors)
             if not certificate.self_signed and certificate.signature_hash in WEAK_HASHES
         ]
@@ -509,13 +520,13 @@ def chain_order(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
             continue
         parts = []
         if each.out_of_order:
-            names = words.listed(certificate.subject for certificate in each.out_of_order)
+            names = words.listed(words.called(certificate) for certificate in each.out_of_order)
             parts.append(f"stand before the certificate that they signed: {names}")
         if each.strangers:
-            names = words.listed(certificate.subject for certificate in each.strangers)
+            names = words.listed(words.called(certificate) for certificate in each.strangers)
             parts.append(f"have no part in the path of the server's certificate: {names}")
         if parts:
-            order = " > ".join(certificate.subject for certificate in each.handshake.chain[:8])
+            order = " > ".join(words.called(certificate) for certificate in each.handshake.chain[:8])
             yield finding(
                 "tls/chain-order",
                 f"Of the {words.count(len(each.handshake.chain), 'certificate')} that {endpoint.address} "
@@ -580,7 +591,7 @@ def store_not_read_again(
             )
             yield finding(
                 "tls/trust-differs",
-                f"The chain that {endpoint.address} serves leads to {anchor.subject}, which was added to "
+                f"The chain that {endpoint.address} serves leads to {words.called(anchor)}, which was added to "
                 "this "
                 f"host's authorities at {words.date(added[0].changed_at)} ({added[0].path}). {since} read "
                 "the "
@@ -651,7 +662,7 @@ def client_certificate_required(
     if first.client_certificate is not None:
         own = first.client_certificate
         have = (
-            f"This host offered {own.subject}, issued by {own.issuer}, valid until "
+            f"This host offered {words.called(own)}, issued by {own.issuer}, valid until "
             f"{words.date(own.not_after)}, and the "
             "server does not accept it."
         )

@@ -41,6 +41,11 @@ def names(certificate: ServedCertificate) -> str:
     return listed(found) if found else "no name at all"
 
 
+def called(certificate: ServedCertificate) -> str:
+    """A certificate by its subject, which may be empty where it has alternative names (RFC 5280 4.1.2.6)."""
+    return certificate.subject or f"(no subject, for {names(certificate)})"
+
+
 def trusted(context: TrustContext) -> str:
     """The authorities of a trust context."""
     place = listed(context.paths) if context.paths else "no file at all"

@@ -25,7 +25,6 @@ _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
 
 _LONGEST_TEXT = 500
-_MOST_NAMES = 200
 _UNKNOWN_START = datetime.min.replace(tzinfo=UTC)
 _UNKNOWN_END = datetime.max.replace(tzinfo=UTC)
 
@@ -147,9 +146,9 @@ def _read(der: bytes, certificate: x509.Certificate, x509: Any, problems: list[s
         not_before=attempt("start date", lambda: certificate.not_valid_before_utc, _UNKNOWN_START),
         not_after=attempt("end date", lambda: certificate.not_valid_after_utc, _UNKNOWN_END),
         common_name=attempt("common name", lambda: _common_name(certificate, x509), None),
-        dns_names=tuple(names.get_values_for_type(x509.DNSName)[:_MOST_NAMES]) if names is not None else (),
+        dns_names=tuple(names.get_values_for_type(x509.DNSName)) if names is not None else (),
         ip_addresses=(
-            tuple(str(address) for address in names.get_values_for_type(x509.IPAddress)[:_MOST_NAMES])
+            tuple(str(address) for address in names.get_values_for_type(x509.IPAddress))
             if names is not None
             else ()
         ),

@@ -145,6 +145,20 @@ def test_a_cross_signed_root_that_is_sent_besides_is_healthy(serve: Serve, tmp_p
     assert_healthy(check(registry.address, "--cacert", new.write_ca(tmp_path / "new.pem")))
 
 
+def test_a_name_among_hundreds_is_healthy(serve: Serve, root: make.Authority, ca: Path) -> None:
+    registry = serve(root.issue([*(f"{number}.test" for number in range(400)), NAME]))
+
+    assert_healthy(check(registry.address, "--cacert", ca))
+
+
+def test_a_certificate_of_a_day_that_a_program_renews_is_healthy(
+    serve: Serve, root: make.Authority, ca: Path
+) -> None:
+    registry = serve(root.issue([NAME], not_before=-timedelta(hours=4), not_after=timedelta(hours=8)))
+
+    assert_healthy(check(registry.address, "--cacert", ca))
+
+
 # Whether TLS is spoken at all
 
 

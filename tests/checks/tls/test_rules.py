@@ -596,6 +596,22 @@ def test_the_window_is_the_callers() -> None:
     assert codes(seen, settings=Settings(expiry_warning=5)) == []
 
 
+@pytest.mark.parametrize(("hours_left", "warned"), [(11, False), (5, False), (1, True)])
+def test_what_a_program_renews_every_day_is_warned_about_where_the_program_is_late(
+    hours_left: int, warned: bool
+) -> None:
+    hour = timedelta(hours=1)
+    leaf = certificate(
+        not_before=NOW - (12 - hours_left) * hour, not_after=NOW + hours_left * hour, subject=""
+    )
+    authority = intermediate(not_before=NOW - DAY, not_after=NOW + 6 * DAY)
+
+    found = judge(handshakes(handshake(leaf, authority)))
+
+    assert [draft.code for draft in found] == (["tls/expires-soon"] if warned else [])
+    assert all("(no subject, for reg.test) expires on" in draft.detail for draft in found)
+
+
 def test_an_intermediate_that_no_path_needs_may_end() -> None:
     spare = certificate("CN=Spare", ROOT, not_after=NOW + DAY)
     seen = handshake(certificate(), intermediate(), verifications=(accepted(certificate(), intermediate()),))
