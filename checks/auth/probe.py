@@ -26,6 +26,7 @@ from regdoctor.api import (
     Product,
     PullAuthorization,
     Refusal,
+    RegistryEnvironment,
     Role,
     Scope,
     Secret,
@@ -430,11 +431,10 @@ def tell_permissions(
 
 
 @probe
-def read_configuration(config: ConfigFile, context: Context) -> TokenSettings:
+def read_configuration(config: ConfigFile, environment: RegistryEnvironment | None) -> TokenSettings:
     """Takes what concerns tokens out of the registry's own configuration, where the caller has it."""
-    variables = context.options.env_file
-    environment = token_settings.read_variables(variables) if variables is not None else {}
-    settings = token_settings.token_settings(config, environment)
+    variables = token_settings.read_variables(Path(environment.path)) if environment is not None else {}
+    settings = token_settings.token_settings(config, variables)
     if settings is None:
         raise NotApplicable(f"{config.path} sets up no token server")
     return settings

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from msgspec.structs import replace
 
 from regdoctor.api import (
@@ -12,11 +15,13 @@ from regdoctor.api import (
     EffectiveConfiguration,
     NotApplicable,
     RegistryEnvironment,
+    RunningRegistries,
     config_file,
     configured_files,
     probe,
     registry_environment,
     registry_keys,
+    registry_process,
 )
 
 PATHS = {"/etc/docker/registry/config.yml": "2.8", "/etc/distribution/config.yml": "3"}
@@ -24,22 +29,45 @@ PATHS = {"/etc/docker/registry/config.yml": "2.8", "/etc/distribution/config.yml
 
 
 @probe
-def read_file(context: Context) -> ConfigFile:
-    """The file given with ``--config``, as the registry reads it."""
-    if context.options.config is None:
-        raise NotApplicable("no configuration file is given (--config)")
-    return config_file.read_config(context.options.config)
+def read_file(running: RunningRegistries | None, context: Context) -> ConfigFile:
+    """The file given with ``--config``, or that of the target's process on this host, as the registry reads it."""
+    if context.options.config is not None:
+        return config_file.read_config(context.options.config)
+    if running is not None and running.config is not None:
+        return config_file.read_config(Path(running.config))
+    raise NotApplicable("no configuration file is given (--config), and no running registry shows one")
 
 
 @probe
-def read_environment(config: ConfigFile, context: Context) -> RegistryEnvironment:
-    """The variables given with ``--env-file``, applied as the registry applies them."""
-    if context.options.env_file is None:
-        raise NotApplicable("no environment of the registry is given (--env-file)")
+def read_environment(
+    config: ConfigFile, running: RunningRegistries | None, context: Context
+) -> RegistryEnvironment:
+    """The variables given with ``--env-file``, or of the process that runs with the file, applied as it does."""
+    path = context.options.env_file or _environment_of(_started_with(config, running))
+    if path is None:
+        raise NotApplicable("no environment of the registry is given (--env-file), and none can be seen")
     _readable(config)
     versions = versions_of(config, context.options.registry_version)
     version = next(iter(versions)) if len(versions) == 1 else None
-    return registry_environment.read_environment(context.options.env_file, config, version)
+    return registry_environment.read_environment(path, config, version)
+
+
+def _started_with(
+    config: ConfigFile, running: RunningRegistries | None
+) -> tuple[registry_process.RegistryProcess, ...]:
+    """The processes that run with the configuration; the target's own alone, where it is known."""
+    found = registry_process.started_with(Path(config.path))
+    own = [each for each in found if running is not None and each.process.pid == running.serving]
+    return tuple(own) or found
+
+
+def _environment_of(found: Sequence[registry_process.RegistryProcess]) -> Path | None:
+    """The environment of the process, or of any of several that get the same variables."""
+    paths = [each.environment for each in found]
+    variables = [
+        registry_environment.read_variables(path, "REGISTRY_") if path is not None else None for path in paths
+    ]
+    return paths[0] if paths and all(each == variables[0] for each in variables) else None
 
 
 @probe
@@ -55,8 +83,13 @@ def combine(
 
 
 @probe
-def look_at_files(configuration: EffectiveConfiguration) -> ConfiguredFiles:
-    """Certificates, keys and the like that the configuration names."""
+def look_at_files(
+    configuration: EffectiveConfiguration, running: RunningRegistries | None
+) -> ConfiguredFiles:
+    """Certificates, keys and the like that the configuration names, as the process has them that runs with it."""
+    found = _started_with(configuration.settings, running)
+    if len(found) == 1:
+        return configured_files.look_at_files(configuration.settings, found[0].locate)
     return configured_files.look_at_files(configuration.settings)
 
 

@@ -22,6 +22,7 @@ from regdoctor.api import (
     PlaceRole,
     PlaceState,
     Profile,
+    RunningRegistries,
     UnfinishedUploads,
     Writer,
     disk,
@@ -35,8 +36,6 @@ _PROC = Path("/proc")
 _FSTAB = Path("/etc/fstab")
 _DAEMON_JSON = Path("/etc/docker/daemon.json")
 _DAEMON_JSON_LIMIT = 1024 * 1024
-_BESIDE_DRIVERS = frozenset({"maintenance", "cache", "delete", "redirect", "tag"})
-"""Keys below ``storage`` that are no driver (distribution ``configuration/configuration.go``)."""
 _WRITTEN = (
     "docker",
     "docker/registry",
@@ -60,9 +59,9 @@ class _Storage:
 
 
 @probe
-def look(config: ConfigFile | None, context: Context) -> DiskUsage:
+def look(config: ConfigFile | None, context: Context, running: RunningRegistries | None = None) -> DiskUsage:
     """Space, mounts and rights of the registry's storage and, by profile, of this host's own places."""
-    storage = _storage(config, context)
+    storage = _storage(config, running, context)
     own = context.options.profile in (Profile.HOST, Profile.ALL)
     if storage is None and not own:
         raise NotApplicable(
@@ -82,7 +81,9 @@ def look(config: ConfigFile | None, context: Context) -> DiskUsage:
 
 
 @probe
-def list_uploads(usage: DiskUsage, config: ConfigFile | None, context: Context) -> UnfinishedUploads:
+def list_uploads(
+    usage: DiskUsage, config: ConfigFile | None, context: Context, running: RunningRegistries | None = None
+) -> UnfinishedUploads:
     """The uploads that the registry's storage still holds."""
     root = next(
         (
@@ -95,7 +96,7 @@ def list_uploads(usage: DiskUsage, config: ConfigFile | None, context: Context) 
     if root is None:
         raise NotApplicable("no storage folder is at hand")
     given = context.options.storage
-    storage = _storage(config, context) if given is None else None
+    storage = _storage(config, running, context) if given is None else None
     look = storage.look if storage is not None else Path(root).absolute()
     if context.options.whole_storage:
         seconds, folders = context.deadline.remaining(), None
@@ -135,7 +136,9 @@ def _in_time(function: Callable[[], Seen], seconds: float, path: str) -> Seen:
     return seen
 
 
-def _storage(config: ConfigFile | None, context: Context) -> _Storage | None:
+def _storage(
+    config: ConfigFile | None, running: RunningRegistries | None, context: Context
+) -> _Storage | None:
     """The storage root that the caller means, or None where none is named or it is not this host's."""
     options = context.options
     if options.storage is not None:
@@ -146,6 +149,17 @@ def _storage(config: ConfigFile | None, context: Context) -> _Storage | None:
             named_by="--storage",
             given=True,
             registry=registry,
+        )
+    serving = running.registry if running is not None else None
+    if serving is not None and serving.storage is not None:
+        return _Storage(
+            path=serving.storage,
+            look=Path(serving.storage),
+            named_by=f"process {serving.pid}, {serving.program}",
+            given=False,
+            registry=next(
+                (each for each in registry_process.registries() if each.process.pid == serving.pid), None
+            ),
         )
     named = _configured_root(config) if config is not None else None
     if config is None or named is None:
@@ -168,7 +182,9 @@ def _configured_root(config: ConfigFile) -> tuple[str, int | None] | None:
     if config.text("storage") == "filesystem":
         entry = config.get("storage")
         return registry_process.DEFAULT_ROOT, entry.line if entry is not None else None
-    drivers = [entry for entry in config.below("storage") if entry.path[-1] not in _BESIDE_DRIVERS]
+    drivers = [
+        entry for entry in config.below("storage") if entry.path[-1] not in registry_process.BESIDE_DRIVERS
+    ]
     if [driver.path[-1] for driver in drivers] != ["filesystem"]:
         return None
     root = config.get("storage", "filesystem", "rootdirectory")
@@ -185,20 +201,11 @@ def _writer(storage: _Storage | None) -> Writer | None:
         pid=registry.process.pid,
         name=registry.process.name,
         user=registry.identity.user,
-        user_name=_user_name(registry.identity.user) if not registry.container else None,
+        user_name=registry_process.user_name(registry.identity.user) if not registry.container else None,
         group=registry.identity.group,
         root=registry.root,
         container=registry.container,
     )
-
-
-def _user_name(user: int) -> str | None:
-    import pwd
-
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return None
 
 
 def _storage_place(storage: _Storage) -> Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -34,6 +35,7 @@ from regdoctor.api import (
     Product,
     PullAuthorization,
     Refusal,
+    RegistryEnvironment,
     Repositories,
     Response,
     Role,
@@ -529,10 +531,9 @@ def look_up_first_part(
 
 
 @probe
-def find_upstream(config: ConfigFile, context: Context) -> Upstream:
+def find_upstream(config: ConfigFile, environment: RegistryEnvironment | None, context: Context) -> Upstream:
     """The upstream of a pull-through cache, as the registry's own configuration names it."""
-    path = context.options.env_file
-    variables = upstream_settings.read_variables(path) if path is not None else {}
+    variables = upstream_settings.read_variables(Path(environment.path)) if environment is not None else {}
     settings = upstream_settings.upstream_settings(config, variables)
     if settings is None:
         raise NotApplicable(f"{config.path} makes the registry no pull-through cache")

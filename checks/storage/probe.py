@@ -16,6 +16,7 @@ from regdoctor.api import (
     NotApplicable,
     PullAuthorization,
     Response,
+    RunningRegistries,
     StorageContent,
     StorageCoverage,
     Target,
@@ -33,9 +34,11 @@ RESERVE = 1.0
 
 
 @probe
-def read(target: Target, context: Context) -> StorageContent:
+def read(target: Target, context: Context, running: RunningRegistries | None = None) -> StorageContent:
     """What lies in the storage: of one image what it needs, and for fsck everything."""
     path = context.options.storage
+    if path is None and running is not None and running.registry is not None and running.registry.storage:
+        path = Path(running.registry.storage)
     if path is None:
         raise NotApplicable("no storage folder is given (--storage)")
     if context.options.whole_storage:

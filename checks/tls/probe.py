@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -25,6 +26,7 @@ from regdoctor.api import (
     Ping,
     PlainPort,
     Role,
+    RunningRegistries,
     ServedCertificate,
     certificates,
     handshake_log,
@@ -206,9 +208,11 @@ def _look_up(
 
 
 @probe
-def read_rejections(context: Context) -> ClientRejections:
-    """Lines of the log given with ``--log`` in which a client rejects the server's certificate."""
+def read_rejections(context: Context, running: RunningRegistries | None = None) -> ClientRejections:
+    """Lines of the log (``--log``, or that of its process) in which a client rejects the server's certificate."""
     path = context.options.log
+    if path is None and running is not None and running.registry is not None and running.registry.log:
+        path = Path(running.registry.log)
     if path is None:
         raise NotApplicable("no log is given (--log)")
     try:

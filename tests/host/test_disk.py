@@ -106,7 +106,8 @@ class TestPlannedMounts:
 def identity(
     user: int = 1000, group: int = 1000, groups: tuple[int, ...] = (), *, ignores_modes: bool = False
 ) -> Identity:
-    return Identity(user=user, group=group, groups=frozenset(groups), ignores_modes=ignores_modes)
+    capabilities = 1 << 1 if ignores_modes else 0  # CAP_DAC_OVERRIDE, capabilities(7)
+    return Identity(user=user, group=group, groups=frozenset(groups), capabilities=capabilities)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives folders to other users")

@@ -111,7 +111,7 @@ class TestFinding:
     @pytest.mark.parametrize(
         "command",
         [
-            ("nginx", "serve", "/etc/one.yml"),
+            ("nginx", "serve", "/etc/nginx.conf"),
             ("registry", "garbage-collect", "/etc/one.yml"),
             ("registry",),
         ],

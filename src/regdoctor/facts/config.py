@@ -205,6 +205,10 @@ class ConfiguredFile(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 of the public key (SPKI) of the certificate or private key that comes first, in hex."""
     certificate: ServedCertificate | None = None
     """The certificate that comes first, where one is needed."""
+    mode: int | None = None
+    """Its permission bits; null where they were not looked at."""
+    others_enter: bool = False
+    """Whether other users of this host may enter all folders above it."""
 
 
 class ConfiguredFiles(FileFact, frozen=True, kw_only=True):

@@ -74,11 +74,16 @@ def read_config(path: Path) -> ConfigFile:
         return _unread(shown, ConfigProblemKind.TOO_LARGE, f"larger than {LARGEST // 1024} KiB")
     from msgspec.structs import replace
 
-    return replace(parse_config(data, shown), mode=stat.S_IMODE(mode), others_enter=_others_enter(path))
+    return replace(parse_config(data, shown), mode=stat.S_IMODE(mode), others_enter=others_enter(path))
 
 
-def _others_enter(path: Path) -> bool:
-    """Whether every folder above lets all users in; true where that cannot be seen."""
+def others_enter(path: Path) -> bool:
+    """Whether every folder above lets all users in; true where that cannot be seen.
+
+    Below ``/proc`` only the process's own user may look into its root (ptrace(2), proc(5)).
+    """
+    if path.is_relative_to("/proc"):
+        return False
     try:
         return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents)
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 
 from regdoctor.facts.config import ConfigFile, ConfiguredFile, ConfiguredFiles, FileState
 from regdoctor.facts.tls import ServedCertificate
+from regdoctor.host.config_file import others_enter
 
 _LARGEST: Final = 1024 * 1024
 _MOST_FILES: Final = 50
@@ -19,10 +21,15 @@ _CERTIFICATES: Final = frozenset(
 _KEYS: Final = frozenset({("http", "tls", "key")})
 
 
-def look_at_files(settings: ConfigFile) -> ConfiguredFiles:
-    """Every file that a setting names with an absolute path.
+def _absolute(name: str) -> Path | None:
+    return Path(name) if name.startswith("/") else None
 
-    Where a relative one leads depends on the folder in which the registry was started.
+
+def look_at_files(settings: ConfigFile, locate: Callable[[str], Path | None] = _absolute) -> ConfiguredFiles:
+    """Every file that a setting names.
+
+    :param locate: where this host finds a file that the registry names, or None where that cannot be told: where a
+        relative path leads depends on the folder in which the registry was started.
     """
     from regdoctor.registry_config.schema import schema
 
@@ -32,15 +39,24 @@ def look_at_files(settings: ConfigFile) -> ConfiguredFiles:
         named = key is not None and key.file
         if entry.path[:3] == ("http", "tls", "clientcas") and len(entry.path) == 4:
             named = True
-        if named and entry.kind == "string" and entry.value and entry.value.startswith("/"):
-            found.append(_look(entry.path, Path(entry.value)))
+        path = locate(entry.value) if named and entry.kind == "string" and entry.value else None
+        if path is not None:
+            found.append(_look(entry.path, path))
     return ConfiguredFiles(files=tuple(found[:_MOST_FILES]))
 
 
 def _look(setting: tuple[str, ...], path: Path) -> ConfiguredFile:
+    mode: int | None = None
+
     def seen(state: FileState, message: str = "", public_key: str | None = None) -> ConfiguredFile:
         return ConfiguredFile(
-            setting=setting, path=str(path), state=state, message=message, public_key=public_key
+            setting=setting,
+            path=str(path),
+            state=state,
+            message=message,
+            public_key=public_key,
+            mode=mode,
+            others_enter=mode is not None and others_enter(path),
         )
 
     try:
@@ -48,6 +64,7 @@ def _look(setting: tuple[str, ...], path: Path) -> ConfiguredFile:
             return seen(FileState.FOLDER, "is a directory")
         if not stat.S_ISREG(path.stat().st_mode):
             return seen(FileState.UNREADABLE, "is not a regular file")
+        mode = stat.S_IMODE(path.stat().st_mode)
         with path.open("rb") as file:
             data = file.read(_LARGEST)
     except FileNotFoundError:

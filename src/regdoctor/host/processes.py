@@ -19,12 +19,18 @@ _DAC_OVERRIDE = 1 << 1
 
 @dataclass(frozen=True)
 class Identity:
-    """As whom a process touches files: the file system ids and the capability to ignore modes."""
+    """As whom a process touches files: the file system ids, and its effective capabilities (capabilities(7))."""
 
     user: int
     group: int
     groups: frozenset[int]
-    ignores_modes: bool
+    capabilities: int = 0
+    """A bit for each."""
+
+    @property
+    def ignores_modes(self) -> bool:
+        """Whether it may ignore the modes of files."""
+        return bool(self.capabilities & _DAC_OVERRIDE)
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,11 @@ class Process:
                 return word[len(joined) :]
         return None
 
+    def argument(self, flag: str) -> str | None:
+        """The word that follows another one, or None."""
+        position = self.command.index(flag) + 1 if flag in self.command else len(self.command)
+        return self.command[position] if position < len(self.command) else None
+
     def identity(self) -> Identity | None:
         """As whom it touches files, or None where it has ended meanwhile."""
         fields = dict(
@@ -68,7 +79,7 @@ class Process:
                 user=int(fields["Uid"].split()[3]),
                 group=int(fields["Gid"].split()[3]),
                 groups=frozenset(map(int, fields["Groups"].split())),
-                ignores_modes=bool(int(fields["CapEff"], 16) & _DAC_OVERRIDE),
+                capabilities=int(fields["CapEff"], 16),
             )
         except (KeyError, IndexError, ValueError):
             return None
@@ -103,12 +114,19 @@ def _running(wanted: Callable[[str], bool], proc: Path) -> Iterator[Process]:
     except OSError:
         return
     for folder in folders:
-        name = _text(folder / "comm").rstrip("\n")
-        if name and wanted(name[:_NAME_LIMIT]):
-            command = tuple(_text(folder / "cmdline").rstrip("\0").split("\0"))
-            yield Process(
-                pid=int(folder.name), name=name, command=command if command != ("",) else (), folder=folder
-            )
+        process = read(int(folder.name), proc)
+        if process is not None and wanted(process.name[:_NAME_LIMIT]):
+            yield process
+
+
+def read(pid: int, proc: Path = PROC) -> Process | None:
+    """A process by its id, or None where there is none."""
+    folder = proc / str(pid)
+    name = _text(folder / "comm").rstrip("\n")
+    if not name:
+        return None
+    command = tuple(_text(folder / "cmdline").rstrip("\0").split("\0"))
+    return Process(pid=pid, name=name, command=command if command != ("",) else (), folder=folder)
 
 
 def _text(path: Path) -> str:

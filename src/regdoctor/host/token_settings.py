@@ -13,6 +13,7 @@ from typing import Final
 
 from regdoctor.facts.auth import TokenSettings
 from regdoctor.facts.config import ConfigFile
+from regdoctor.host import registry_environment
 
 _MAX_FILE: Final = 1024 * 1024
 _VARIABLE: Final = "REGISTRY_AUTH_TOKEN_"
@@ -49,14 +50,8 @@ def token_settings(config: ConfigFile, variables: Mapping[str, str]) -> TokenSet
 
 
 def read_variables(path: Path) -> dict[str, str]:
-    """Read the variables of a file of ``NAME=value`` lines that concern tokens (``docker run --env-file``)."""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            lines = file.read(_MAX_FILE).splitlines()
-    except OSError:
-        return {}
-    pairs = (line.strip().partition("=") for line in lines)
-    return {name: value for name, equals, value in pairs if equals and name.startswith(_VARIABLE)}
+    """Read the variables of the registry's environment that concern tokens (see ``registry_environment``)."""
+    return registry_environment.read_variables(path, _VARIABLE)
 
 
 def _key_ids(bundle: Path) -> tuple[tuple[str, ...], str | None]:

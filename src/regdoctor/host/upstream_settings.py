@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from regdoctor.facts.config import ConfigFile
+from regdoctor.host import registry_environment
 from regdoctor.secret import Secret
 
 if TYPE_CHECKING:
@@ -78,14 +79,8 @@ def manifest_url(url: str, repository: str, reference: str) -> str:
 
 
 def read_variables(path: Path) -> dict[str, str]:
-    """Read the ``REGISTRY_PROXY_`` variables of a file of ``NAME=value`` lines (``docker run --env-file``)."""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            lines = file.read(_MAX_FILE).splitlines()
-    except OSError:
-        return {}
-    pairs = (line.strip().partition("=") for line in lines)
-    return {name: value for name, equals, value in pairs if equals and name.startswith(_VARIABLE)}
+    """Read the variables of the registry's environment about the upstream (see ``registry_environment``)."""
+    return registry_environment.read_variables(path, _VARIABLE)
 
 
 def _text_at(path: Path, *keys: str) -> str | None:

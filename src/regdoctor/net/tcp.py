@@ -9,7 +9,6 @@ import os
 import selectors
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import msgspec
 
 from regdoctor.facts.base import Failure, FailureKind
 from regdoctor.facts.tcp import ConnectionAttempt
+from regdoctor.host.sockets import listening
 from regdoctor.net.failures import Step, failure_of, make_failure
 
 # <linux/in.h>, <linux/in6.h> and <linux/errqueue.h>; Python's socket module lacks them.
@@ -28,7 +28,6 @@ _EXTENDED_ERROR = struct.Struct("=IBBBBII")
 _ORIGIN_ICMP = 2
 _ORIGIN_ICMP6 = 3
 _MOST_AT_ONCE = 64
-_LISTEN = "0A"  # TCP_LISTEN of <netinet/tcp.h>
 
 # ICMP type 3 (RFC 792, RFC 1812 section 5.2.7.1) and ICMPv6 type 1 (RFC 4443 section 3.1).
 _ICMP_CODES: dict[int, tuple[str, FailureKind]] = {
@@ -228,28 +227,16 @@ def is_listening(address: str, port: int) -> bool | None:
     None where the kernel's table cannot be read.
     """
     wanted = ipaddress.ip_address(address.partition("%")[0])
-    known = False
-    for table in (Path("/proc/thread-self/net/tcp"), Path("/proc/thread-self/net/tcp6")):
-        try:
-            lines = table.read_text(encoding="ascii", errors="replace").splitlines()[1:]
-        except OSError:
-            continue
-        known = True
-        for line in lines:
-            local, _remote, state = line.split()[1:4]
-            where, _, number = local.partition(":")
-            if state != _LISTEN or int(number, 16) != port:
-                continue
-            bound = _address_of(where)
-            if _covers(bound, wanted) and (bound.version == wanted.version or _is_taken(wanted, port)):
-                return True
-    return False if known else None
-
-
-def _address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Reads an address of the kernel's table: numbers of four bytes each in this machine's byte order."""
-    groups = (text[start : start + 8] for start in range(0, len(text), 8))
-    return ipaddress.ip_address(b"".join(int(group, 16).to_bytes(4, sys.byteorder) for group in groups))
+    try:
+        sockets = listening(Path("/proc/thread-self/net"))
+    except OSError:
+        return None
+    return any(
+        each.port == port
+        and _covers(each.address, wanted)
+        and (each.address.version == wanted.version or _is_taken(wanted, port))
+        for each in sockets
+    )
 
 
 def _covers(

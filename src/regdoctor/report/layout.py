@@ -310,6 +310,16 @@ def summary(report: Report) -> str:
     return ", ".join(parts) or "no target"
 
 
+def found_here(target: TargetReport) -> tuple[str, ...]:
+    """What the run found on this host by itself, or could not look at there, as its facts say it."""
+    return tuple(
+        str(line)
+        for fact in target.facts.values()
+        if isinstance(fact, dict)
+        for line in fact.get("found_here", ())
+    )
+
+
 def check_counts(checks: Sequence[CheckResult]) -> str:
     """``7 passed, 1 failed, 3 skipped``, the gravest first."""
     parts: list[str] = []
