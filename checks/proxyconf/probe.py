@@ -26,7 +26,8 @@ def read_file(context: Context) -> ProxyConfig:
         path.stat()
         kind: FileKind | None = context.options.lint or file_kinds.recognise(path)
     except OSError as error:
-        raise Blocked(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
+        why = (error.strerror or str(error)).lower()
+        raise Blocked(f"{path} cannot be read: {why}{_what_would_help(why)}") from None
     if kind is None or kind not in PROXY_KINDS:
         what = f"a file of the kind {kind}" if kind is not None else "no configuration that is known here"
         raise Blocked(f"{path} is {what}, and not one of nginx, haproxy, Traefik or Caddy")
@@ -34,7 +35,13 @@ def read_file(context: Context) -> ProxyConfig:
         return proxy_configs.read(path, kind, context.options.beside)
     except proxy_configs.Unreadable as problem:
         where = problem.place or str(path)
-        raise Blocked(f"{where} cannot be read as a configuration of {kind}: {problem.why}") from None
+        raise Blocked(
+            f"{where} cannot be read as a configuration of {kind}: {problem.why}{_what_would_help(problem.why)}"
+        ) from None
+
+
+def _what_would_help(why: str) -> str:
+    return "; run regdoctor as root, or as a user who may read it" if why == "permission denied" else ""
 
 
 @probe
@@ -44,5 +51,14 @@ def look_for_gaps(config: ProxyConfig) -> CompleteProxyConfig:
         list(config.unread) if not config.routes else []
     )
     for gap in gaps:
-        raise Blocked(f"{gap.path}, which {gap.place} includes, cannot be read: {gap.why}")
+        elsewhere = gap.why in ("permission denied", "no such file or directory")
+        dump = (
+            "; or give the output of nginx -T, which has all files in one"
+            if config.kind is FileKind.NGINX
+            else ""
+        )
+        raise Blocked(
+            f"{gap.path}, which {gap.place} includes, cannot be read: {gap.why}{_what_would_help(gap.why)}"
+            f"{dump if elsewhere else ''}"
+        )
     return CompleteProxyConfig(files=config.files)

@@ -162,6 +162,7 @@ def check_results(
 ) -> tuple[CheckResult, ...]:
     """How each check of the plan ended."""
     results = []
+    looked = {node.probe for node in plan.graph}
     for check in plan.registry.checks:
         rules = [rule for owner, rule in plan.rules if owner.id == check.id]
         if not rules:
@@ -175,6 +176,9 @@ def check_results(
         ]
         if broken and status in (Status.PASS, Status.SKIP):
             status, reason, trace = Status.ERROR, broken[0].reason, broken[0].traceback
+        if plan.kind is not None and status in (Status.PASS, Status.SKIP) and not looked & set(check.probes):
+            # It would have had something to say about another area's file, and has verified nothing of its own.
+            continue
         provided = {probe.provides for probe in check.probes}
         parts: tuple[Probe | Rule, ...] = (*check.probes, *rules)
         needs = {need.name for part in parts for need in part.needs if need.fact not in provided}

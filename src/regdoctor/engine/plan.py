@@ -57,6 +57,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[tuple[Check, Rule], ...]
     deselected: dict[type[Fact], str]
     """Facts that the caller's ``--skip`` rules out, with the reason."""
+    kind: FileKind | None = None
+    """What the file is that is judged by itself; None where hosts or folders are."""
 
     @property
     def order(self) -> tuple[Node, ...]:
@@ -119,7 +121,9 @@ def make_plan(
         if issubclass(fact, TableFact) and (not only or check.id in only)
     ]
     wanted = _closure(rules, usable, tables)
-    return Plan(registry=registry, graph=_graph(wanted, usable), rules=rules, deselected=deselected)
+    return Plan(
+        registry=registry, graph=_graph(wanted, usable), rules=rules, deselected=deselected, kind=kind
+    )
 
 
 def _without_hosts(usable: Mapping[type, Probe]) -> dict[type, Probe]:

@@ -96,6 +96,8 @@ def _ways(block: Directive, blocks: Blocks) -> Iterator[tuple[Directive, Blocks]
 
 def _matcher(directive: Directive) -> str:
     first = directive.argument
+    if directive.name == "rewrite" and len(directive.arguments) == 1:
+        return ""
     return first if first.startswith(("/", "@")) or first == "*" else ""
 
 

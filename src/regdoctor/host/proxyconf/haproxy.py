@@ -6,15 +6,19 @@ kept that requests pass through; others hold passwords and nothing that matters 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
 from regdoctor.host.proxyconf.files import Unreadable
+from regdoctor.host.proxyconf.haproxy_conditions import Condition, NamedTests, named_tests, read_condition
 
 _MOST_LINES: Final = 50_000
 _MOST_WORDS: Final = 200
+_MOST_RULES: Final = 2_000
+"""Rules on requests (``http-request``) of one section."""
 _PROXIES: Final = frozenset({"frontend", "backend", "listen"})
 _OTHERS: Final = frozenset(
     {
@@ -53,14 +57,40 @@ class Section:
     defaults: list[Line] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
 
+    @cached_property
+    def _by_word(self) -> Mapping[str, list[Line]]:
+        """The section's own lines by their first words."""
+        found: dict[str, list[Line]] = {}
+        for line in self.lines:
+            found.setdefault(line.words[0], []).append(line)
+        return found
+
+    @cached_property
+    def _named(self) -> NamedTests:
+        return named_tests(line.words for line in self._by_word.get("acl", ()))
+
+    @cached_property
+    def _conditions(self) -> dict[tuple[str, ...], Condition]:
+        return {}
+
+    def condition(self, words: Sequence[str]) -> Condition:
+        """The condition at the end of a line of this section."""
+        key = tuple(words)
+        if key not in self._conditions:
+            self._conditions[key] = read_condition(self._named, words)
+        return self._conditions[key]
+
     def last(self, *words: str) -> Line | None:
         """The line that counts of those that begin with these words: the last, those of the defaults first."""
-        found = [line for line in (*self.defaults, *self.lines) if line.starts(*words)]
-        return found[-1] if found else None
+        for lines in (self._by_word.get(words[0], ()), self.defaults):
+            for line in reversed(lines):
+                if line.starts(*words):
+                    return line
+        return None
 
-    def all(self, *words: str) -> Iterator[Line]:
-        """The section's own lines that begin with these words."""
-        return (line for line in self.lines if line.starts(*words))
+    def all(self, word: str) -> Sequence[Line]:
+        """The section's own lines that begin with this word."""
+        return self._by_word.get(word, ())
 
     def option(self, name: str) -> Line | None:
         """The line that switches an option on, unless a later one switches it off."""
@@ -152,4 +182,9 @@ def sections(text: str, file: str) -> list[Section]:
             current = None
         elif current is not None:
             current.append(line)
+    for section in found:
+        if len(section.all("http-request")) > _MOST_RULES:
+            raise Unreadable(
+                f"more than {_MOST_RULES} http-request rules of a section are not read", section.place
+            )
     return found

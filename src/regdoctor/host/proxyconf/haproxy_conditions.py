@@ -15,10 +15,10 @@ from typing import Final
 
 from regdoctor.facts.proxyconf import HeaderCondition
 from regdoctor.host.proxyconf import patterns
-from regdoctor.host.proxyconf.haproxy import Line
 from regdoctor.host.proxyconf.requests import SAMPLES
 
 _MOST_TERMS: Final = 200
+_MOST_TESTS: Final = 200
 _HOST: Final = re.compile(
     r"(?:req\.)?(?:f?hdr|hdr_beg|hdr_end|hdr_dom|hdr_reg|hdr_sub)\(host\)(?:,.*)?|ssl_fc_sni\w*|req\.ssl_sni\w*",
     re.IGNORECASE,
@@ -142,15 +142,18 @@ class Condition:
         return _negate(_any(branches), negated=self.inverted)
 
 
-def read_condition(lines: Sequence[Line], words: Sequence[str]) -> Condition:
+NamedTests = Mapping[str, tuple[Test, ...]]
+"""The tests of a section that have names (``acl``)."""
+
+
+def read_condition(named: NamedTests, words: Sequence[str]) -> Condition:
     """The condition at the end of a line; what stands before ``if`` or ``unless`` is passed over.
 
-    :param lines: the section's lines, for its named tests.
+    :param named: the section's named tests.
     """
     start = next((number for number, word in enumerate(words) if word in ("if", "unless")), None)
     if start is None:
         return Condition()
-    named = _named_tests(lines)
     branches: list[tuple[_Term, ...]] = []
     terms: list[_Term] = []
     negated = False
@@ -179,12 +182,17 @@ def read_condition(lines: Sequence[Line], words: Sequence[str]) -> Condition:
     return Condition(tuple(each for each in branches if each), inverted=words[start] == "unless")
 
 
-def _named_tests(lines: Sequence[Line]) -> Mapping[str, tuple[Test, ...]]:
-    named: dict[str, tuple[Test, ...]] = {}
-    for line in lines:
-        if line.starts("acl") and len(line.words) > 2:
-            named[line.words[1]] = (*named.get(line.words[1], ()), _plain(line.words[2:]))
-    return named
+def named_tests(definitions: Iterable[Sequence[str]]) -> NamedTests:
+    """The named tests of a section, from the words of its ``acl`` lines; what very many come to is unknown."""
+    named: dict[str, list[Test]] = {}
+    for words in definitions:
+        if len(words) > 2:
+            tests = named.setdefault(words[1], [])
+            if len(tests) < _MOST_TESTS:
+                tests.append(_plain(words[2:]))
+            elif len(tests) == _MOST_TESTS:
+                tests.append(("unknown",))
+    return {name: tuple(tests) for name, tests in named.items()}
 
 
 def _plain(words: Sequence[str]) -> Test:

@@ -23,7 +23,7 @@ from regdoctor.facts.proxyconf import (
 )
 from regdoctor.host.proxyconf import patterns, units
 from regdoctor.host.proxyconf.haproxy import Line, Section, sections
-from regdoctor.host.proxyconf.haproxy_conditions import Verdict, read_condition
+from regdoctor.host.proxyconf.haproxy_conditions import Verdict
 from regdoctor.host.proxyconf.requests import ADDRESS_HEADERS, METHODS, START, blanked, text_part
 
 MOST_ROUTES: Final = 500
@@ -89,7 +89,7 @@ def _backends(
     for line in front.all("use_backend"):
         if len(line.words) < 2:
             continue
-        condition = read_condition(front.lines, line.words[2:])
+        condition = front.condition(line.words[2:])
         verdict = condition.for_upload()
         back = backends.get(line.words[1])
         if verdict is not Verdict.FALSE and back is not None:
@@ -165,7 +165,7 @@ class _Route:
     def _path_changes(self) -> Iterator[tuple[Section, Line]]:
         for part, line in self._requests():
             if line.words[1:2] and line.words[1] in _PATH_ACTIONS:
-                condition = read_condition(part.lines, line.words[2:])
+                condition = part.condition(line.words[2:])
                 if condition.for_upload() is not Verdict.FALSE:
                     yield part, line
         for part in self.parts:
@@ -185,7 +185,7 @@ class _Route:
             words = line.words[2:]
             if line.words[1:2] not in (["replace-path"], ["replace-pathq"]) or len(words) < 2:
                 return None
-            if read_condition(part.lines, words[2:]).for_upload() is not Verdict.TRUE:
+            if part.condition(words[2:]).for_upload() is not Verdict.TRUE:
                 return None
             if patterns.search(words[0], path) is False:
                 continue
@@ -230,7 +230,7 @@ class _Route:
         for part, line in self._requests():
             if line.words[1:2] not in (["deny"], ["reject"], ["tarpit"], ["silent-drop"]):
                 continue
-            for test in read_condition(part.lines, line.words[2:]).tests:
+            for test in part.condition(line.words[2:]).tests:
                 match = _BODY_SIZE.fullmatch(test[0])
                 numbers = [word for word in test[1:] if word.isdecimal() and len(word) < 16]
                 if match is not None and numbers and {"gt", "ge"} & set(test):
@@ -261,7 +261,7 @@ class _Route:
         for part, line in self._requests():
             if line.words[1:2] not in (["deny"], ["reject"], ["tarpit"], ["silent-drop"]):
                 continue
-            condition = read_condition(part.lines, line.words[2:])
+            condition = part.condition(line.words[2:])
             methods = tuple(method for method in METHODS if condition.refuses(method))
             if methods:
                 return RefusedMethods(
@@ -293,7 +293,7 @@ def _assignment(part: Section, line: Line) -> Iterator[HeaderAssignment]:
         rest = rest[2:]
     else:
         return
-    condition = read_condition(part.lines, rest)
+    condition = part.condition(rest)
     when = condition.for_header(name)
     if when is not None:
         yield HeaderAssignment(name=name, value=shown, parts=parts, when=when, place=line.place)

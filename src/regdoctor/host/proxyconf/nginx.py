@@ -6,6 +6,7 @@ includes without a bound.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -104,7 +105,7 @@ class _Loader:
     def load(self, text: str) -> Tree:
         name = str(self._main)
         self._files[name] = None
-        block = self._expanded(parse(text, name), (name,), 0)
+        block = self._expanded(parse(text, name), (self._identity(name),), 0)
         root = Directive("", [], name, 1, 1, block)
         return Tree(root=root, files=tuple(self._files), unread=list(self._unread.values()))
 
@@ -133,7 +134,7 @@ class _Loader:
             self._found[pattern] = self._paths(pattern)
         for path in self._found[pattern]:
             try:
-                if path in stack:
+                if self._identity(path) in stack:
                     raise Unreadable("it includes itself")  # noqa: TRY301
                 if len(stack) > _MOST_INCLUDES:
                     raise Unreadable(f"more than {_MOST_INCLUDES} files include each other")  # noqa: TRY301
@@ -143,8 +144,12 @@ class _Loader:
                 found.append(self._left_out(include, path, problem))
                 continue
             self._files[path] = None
-            found += self._expanded(self._parsed[path], (*stack, path), depth)
+            found += self._expanded(self._parsed[path], (*stack, self._identity(path)), depth)
         return found
+
+    def _identity(self, path: str) -> str:
+        """What tells files apart, by whatever path they are named."""
+        return os.path.realpath(path) if isinstance(self._source, Files) else path
 
     def _left_out(self, include: Directive, path: str, problem: Unreadable) -> Directive:
         why = f"{problem.why} ({problem.place})" if problem.place else problem.why
@@ -169,7 +174,8 @@ class _Loader:
         candidates = places(self._main, pattern)
         if is_pattern(pattern):
             return next(filter(None, (expand(each) for each in candidates)), [])
-        return [next((each for each in candidates if Path(each).exists()), candidates[-1])]
+        missing = pattern if PurePosixPath(pattern).is_absolute() else candidates[0]
+        return [next((each for each in candidates if Path(each).exists()), missing)]
 
 
 def _fits(parts: Sequence[str], wanted: Sequence[str]) -> bool:

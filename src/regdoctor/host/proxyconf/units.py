@@ -9,7 +9,7 @@ _NGINX_SIZE: Final = re.compile(r"(\d{1,15})([kKmMgG]?)")
 _BINARY: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _NGINX_TIME: Final = re.compile(
     r"(?:(\d{1,9})y)?\s*(?:(\d{1,9})M)?\s*(?:(\d{1,9})w)?\s*(?:(\d{1,9})d)?\s*(?:(\d{1,9})h)?\s*(?:(\d{1,9})m)?\s*"
-    r"(?:(\d{1,12})s?)?\s*(?:(\d{1,12})ms)?"
+    r"(?:(\d{1,12})(?:s|(?!\d|ms)))?\s*(?:(\d{1,12})ms)?"
 )
 _NGINX_UNITS: Final = (365 * 86400, 30 * 86400, 7 * 86400, 86400, 3600, 60, 1, 0.001)
 _HAPROXY_TIME: Final = re.compile(r"(\d{1,15})(us|ms|s|m|h|d)?")
