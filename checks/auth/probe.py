@@ -224,7 +224,10 @@ def authorize(
 
 
 def _withheld(url: str) -> str:
-    return f"credentials are not sent over plain HTTP to {url} unless --plain-http says so"
+    return (
+        f"the login was not sent to {url}, where it would travel in clear; --plain-http, or an entry of that host "
+        "among the insecure registries, allows it"
+    )
 
 
 def _bearer_header(endpoint: Endpoint, credentials: Credentials, exchange: TokenExchange | None) -> Secret:

@@ -630,6 +630,30 @@ def htpasswd_malformed(file: HtpasswdFile, settings: Settings) -> Iterator[Draft
         yield from htpasswd_files.unread(file)
 
 
+@rule("auth/htpasswd-malformed")
+def logins_answered_400(
+    authorization: PullAuthorization, refusal: Refusal, file: HtpasswdFile | None, registries: Registries
+) -> Iterator[Draft]:
+    """What a password file that cannot be read looks like from outside, where nobody has the file at hand."""
+    answer = refusal.answer
+    if file is not None or authorization.kind != "basic" or answer.status != 400:
+        return
+    if answer.body_size or answer.header("docker-distribution-api-version") is None:
+        return
+    yield finding(
+        "auth/htpasswd-malformed",
+        f"{wording.line(answer)} with an empty body by the registry, for a request with a login; without one it "
+        "asks for it as it should (401). Registry 2.x and 3 answer so where they cannot use their htpasswd file: "
+        "one malformed line spoils it for everybody, and a file that may not be read does the same.",
+        certainty=Certainty.LIKELY,
+        fix=(
+            "let the file be looked at: regdoctor check … --config CONFIG.YML, or regdoctor lint HTPASSWD-FILE",
+        ),
+        evidence=(answer.exchange,),
+        endpoint=_first(registries),
+    )
+
+
 @rule("auth/htpasswd-hash-unsupported")
 def htpasswd_hash_unsupported(
     file: HtpasswdFile, settings: Settings, credentials: Credentials | None

@@ -47,6 +47,11 @@ _TLS_TEXTS = (
 )
 """Parts of the 400 pages that are about TLS and judged there (nginx, Go ``net/http``)."""
 
+_TOO_LONG = re.compile(
+    r"(?:header|cookie|uri).{0,30}too (?:large|long)|size of (?:a|the) request header", re.I
+)
+"""Pages about requests whose header is too long, which is judged where credentials are (nginx, Apache, Jetty)."""
+
 _GO_404 = "404 page not found"
 """What Go's servers answer where no handler is (``net/http``, ``NotFound``)."""
 
@@ -471,10 +476,14 @@ def _image_answers(
 
 
 def _of_manifest(look: ManifestLook) -> tuple[Answer | None, ...]:
-    """GET and HEAD of the manifest; a hop that refuses the method HEAD alone is told of by that."""
-    fine = look.answer is not None and look.answer.status == 200
-    refused = look.head is not None and look.head.status in (400, 403, 404, 405, 501)
-    return (look.answer,) if fine and refused else (look.answer, look.head)
+    """GET and HEAD of the manifest.
+
+    A hop that refuses the method HEAD alone is told of by that, and a HEAD that is answered as GET says less.
+    """
+    got, head = look.answer, look.head
+    if got is None or head is None or head.status == got.status:
+        return (got or head,)
+    return (got,) if got.status == 200 and head.status in (400, 403, 404, 405, 501) else (got, head)
 
 
 @rule("http/not-a-registry", "http/edge-blocked")
@@ -518,7 +527,9 @@ def in_its_place(
 
 def _out_of_place(answer: Answer) -> bool:
     """Whether an answer about an image is a page, or the bare words of a server that knows no such path."""
-    if answer.status in (401, 429) or answer.status >= 500:
+    if answer.status in (401, 413, 414, 429, 431) or answer.status >= 500:
+        return False
+    if answer.status == 400 and _TOO_LONG.search(answer.body_excerpt):
         return False
     if answer.producer.kind in (ProducerKind.REGISTRY, ProducerKind.FORWARD_PROXY):
         return False

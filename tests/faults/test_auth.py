@@ -672,6 +672,32 @@ def test_credentials_longer_than_a_proxy_takes(
 # rights
 
 
+def test_passwords_longer_than_a_proxy_takes(
+    start_registry: StartRegistry, start_nginx: StartNginx, certificate: CertificateFiles, ca: Path
+) -> None:
+    """nginx takes header lines of 8 KB."""
+    login = (USERNAME, "w" * 9000)
+    registry = start_registry(htpasswd={USERNAME: PASSWORD})
+    push_image(registry.client(ALICE), "team/app", "1.0")
+    found = assert_single_root_cause(
+        check(f"{nginx_before(registry, start_nginx, certificate)}/team/app:1.0", ca, login=login),
+        "auth/request-too-large",
+    )
+    assert "12014 bytes" in found["detail"]
+
+
+def test_a_password_file_that_the_registry_cannot_use_is_told_from_outside(
+    htpasswd_registry: Registry, image: str, ca: Path
+) -> None:
+    """A line without a colon. The registry finds it at the first login after its start, and each time anew."""
+    (file,) = htpasswd_registry.storage.parent.glob("*htpasswd*")
+    file.write_text(file.read_text() + "garbage\n")
+    for target in (htpasswd_registry.address, image):
+        htpasswd_registry.restart()
+        found = assert_single_root_cause(check(target, ca, login=ALICE), "auth/htpasswd-malformed")
+        assert found["certainty"] == "likely"
+
+
 def test_a_repository_that_strangers_may_not_see(registry: Registry, ca: Path) -> None:
     for repository in ("team/app", "team/ap"):
         found = assert_single_root_cause(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from tests.conftest import PASSWORD, USERNAME, StartRegistry, StartTokenServer
+from tests.support.http_server import Request
 from tests.support.images import push_image
 from tests.support.regdoctor_cli import CliResult, run_regdoctor
 from tests.support.registry import Registry
 from tests.support.registry_client import Credential
+from tests.support.skewed_proxy import SkewedProxy
 from tests.support.token_server import TokenServer
 
 pytestmark = pytest.mark.needs("docker-registry")
@@ -219,3 +222,55 @@ class TestCredentials:
 
         assert "damaged, used" in page
         assert words in page
+
+
+class TestPlainHttp:
+    """No password goes over plain HTTP to a host that nobody calls insecure; the report says what was not done."""
+
+    HOSTS: ClassVar = {"reg.test": "127.0.0.1", "auth.test": "127.0.0.1"}
+
+    def check(self, target: str, *arguments: str | Path, report_format: str = "json") -> CliResult:
+        words = ["check", f"http://{target}", "--username", USERNAME, "--password-stdin", *arguments]
+        return run_regdoctor(*words, stdin=PASSWORD, hosts=self.HOSTS, report_format=report_format)
+
+    @pytest.fixture
+    def asked(self, start_registry: StartRegistry, servers: ExitStack) -> tuple[str, list[Request]]:
+        """A registry that wants a password, and the requests that come to it."""
+        registry = start_registry(htpasswd={USERNAME: PASSWORD})
+        hop = servers.enter_context(SkewedProxy(registry.upstream, offset=0, name="reg.test"))
+        return f"reg.test:{hop.port}", hop.requests
+
+    @pytest.mark.parametrize("push", [(), ("--push",)])
+    def test_a_password_stays_here(self, asked: tuple[str, list[Request]], push: tuple[str, ...]) -> None:
+        address, requests = asked
+        page = " ".join(self.check(address, *push, report_format="text").stdout.split())
+
+        assert not [each for each in requests if "Authorization" in each.headers]
+        assert f"the login was not sent to http://{address}" in page
+        assert "--plain-http, or an entry of that host" in page
+        assert "HEALTHY" not in page
+
+    def test_the_option_allows_it(self, asked: tuple[str, list[Request]]) -> None:
+        address, requests = asked
+        self.check(address, "--plain-http")
+
+        assert [each for each in requests if "Authorization" in each.headers]
+
+    def test_an_insecure_entry_allows_it(self, asked: tuple[str, list[Request]], tmp_path: Path) -> None:
+        address, requests = asked
+        (tmp_path / "daemon.json").write_text(json.dumps({"insecure-registries": [address]}))
+        result = self.check(address, "--daemon-json", tmp_path / "daemon.json")
+
+        assert [each for each in requests if "Authorization" in each.headers]
+        assert result.report["targets"][0]["facts"]["pull-authorization"]["answer"]["status"] == 200
+
+    def test_a_token_server_needs_an_entry_of_its_own(
+        self, start_registry: StartRegistry, start_token_server: StartTokenServer, tmp_path: Path
+    ) -> None:
+        tokens = start_token_server(name="auth.test")
+        registry = start_registry(name="reg.test", token=tokens.auth())
+        (tmp_path / "daemon.json").write_text(json.dumps({"insecure-registries": [registry.address]}))
+        result = self.check(registry.address, "--daemon-json", tmp_path / "daemon.json")
+
+        assert not [each for each in tokens.requests if "Authorization" in each.headers]
+        assert f"the login was not sent to http://auth.test:{tokens.port}" in result.stdout

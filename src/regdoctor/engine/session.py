@@ -131,6 +131,7 @@ def make_context(
     lock: threading.Lock,
 ) -> Context:
     """What the probes of one target may use."""
+    from regdoctor.host.insecure import insecure_entries
     from regdoctor.host.proxies import proxy_for
     from regdoctor.net.http import Client, without_userinfo
 
@@ -156,6 +157,7 @@ def make_context(
             registry=target.registry,
             domain=target.domain,
             conceal=conceal,
+            insecure=insecure_entries(options, environment, home),
         ),
         environment=environment,
         home=home,

@@ -97,6 +97,7 @@ class Client:
         registry: str | None = None,
         domain: str | None = None,
         conceal: Callable[[Secret], None] = lambda _secret: None,
+        insecure: Callable[[str], bool] = lambda _url: False,
     ) -> None:
         self._options = options
         self._deadline = deadline
@@ -108,6 +109,7 @@ class Client:
         self._registry = registry
         self._domain = domain
         self._conceal = conceal
+        self._insecure = insecure
 
     def with_deadline(self, deadline: Deadline) -> Client:
         """The same client, with the same connections and trace, under another deadline."""
@@ -125,11 +127,13 @@ class Client:
     def may_carry_credentials(self, url: str) -> bool:
         """Whether docker would send credentials there: over TLS, or in plain where the user said so.
 
-        ``--plain-http`` says so for every host, and loopback addresses are insecure registries by docker's
-        own default (moby ``registry/config.go``).
+        ``--plain-http`` says so for every host, an entry among the insecure registries for one, and loopback
+        addresses are insecure registries by docker's own default (moby ``registry/config.go``).
         """
         parts = urlsplit(url)
-        return parts.scheme == "https" or self._options.plain_http or _is_loopback(parts.hostname or "")
+        if parts.scheme == "https" or self._options.plain_http or _is_loopback(parts.hostname or ""):
+            return True
+        return self._insecure(url)
 
     def request(
         self,
