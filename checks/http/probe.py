@@ -14,9 +14,11 @@ from regdoctor.api import (
     Endpoint,
     Failure,
     FailureKind,
+    Handshakes,
     NotApplicable,
     PathPrefixes,
     Ping,
+    PlainLook,
     ProducerKind,
     PullAuthorization,
     Replicas,
@@ -25,6 +27,7 @@ from regdoctor.api import (
     Target,
     probe,
     side_by_side,
+    tls,
 )
 
 from .repeating import Asker, wants_another_look
@@ -44,6 +47,9 @@ _USUAL_PREFIXES = (
     "artifactory/api/docker",
 )
 _REDIRECTS = (301, 302, 303, 307, 308)
+_NO_WHOLE_ANSWER = frozenset({FailureKind.RESPONSE_TIMEOUT, FailureKind.RESPONSE_MALFORMED})
+PLAIN = 1.5
+"""Seconds for a look at what else speaks on the port."""
 _BROKEN_OFF = frozenset({FailureKind.CONNECTION_CLOSED, FailureKind.CONNECTION_RESET})
 _NO_HTTP_SEEN = frozenset(
     {
@@ -148,6 +154,44 @@ def _control(url: str, context: Context, *, trusted: bool) -> Answer | None:
 def _random_name() -> str:
     """A name that nobody has."""
     return f"regdoctor-{secrets.token_hex(8)}"
+
+
+@probe
+def look_in_plain_http(
+    endpoint: Endpoint,
+    connections: Connections | None,
+    handshakes: Handshakes | None,
+    ping: Ping | None,
+    context: Context,
+) -> PlainLook:
+    """What service it is that does not speak TLS, or does not answer a request whole."""
+    if endpoint.role is not Role.REGISTRY or endpoint.proxy is not None:
+        raise NotApplicable("only the registry's own port is looked at, directly")
+    if endpoint.scheme == "https":
+        seen = handshakes.handshakes if handshakes is not None else ()
+        if not seen or any(each.protocol is not None for each in seen):
+            raise NotApplicable(f"no port of {endpoint.host} answers a TLS handshake without TLS")
+        excerpts = [
+            text for each in seen for text in (each.plaintext_excerpt, each.plain_http_excerpt) if text
+        ]
+        if any(text.startswith("HTTP/") for text in excerpts):
+            url = f"http://{endpoint.address}{endpoint.path}"
+            response = context.http.request("GET", url, seconds=min(PLAIN, context.deadline.step()))
+            return PlainLook(answer=None if isinstance(response, Failure) else response.answer)
+        if not excerpts:
+            raise NotApplicable(f"{endpoint.address} says nothing without TLS")
+        return PlainLook(greeting=excerpts[0])
+    if ping is None or ping.failure is None or ping.failure.kind not in _NO_WHOLE_ANSWER or ping.redirects:
+        raise NotApplicable(f"{endpoint.address} answers in HTTP, or not at all")
+    address = next(iter(connections.open_addresses), None) if connections is not None else None
+    if address is None:
+        raise NotApplicable(f"no address of {endpoint.host} accepts a connection")
+    said = tls.plain_answer(
+        tls.direct(address, endpoint.port), endpoint.address, timeout=min(PLAIN, context.deadline.step())
+    )
+    if said is None or said.startswith("HTTP/"):
+        raise NotApplicable(f"{endpoint.address} sends nothing but HTTP")
+    return PlainLook(greeting=said)
 
 
 @probe

@@ -20,6 +20,7 @@ from regdoctor.api import (
     ManifestLook,
     PathPrefixes,
     Ping,
+    PlainLook,
     PlainPort,
     ProducerKind,
     ProxyAnswer,
@@ -43,9 +44,12 @@ from . import answers, limits, rewriting
 _TLS_TEXTS = (
     "http request was sent to https port",
     "http request to an https server",
+    "sent to https port",
+    "ssl-enabled server port",
+    "requires tls",
     "ssl certificate",
 )
-"""Parts of the 400 pages that are about TLS and judged there (nginx, Go ``net/http``)."""
+"""Parts of the 400 pages that are about TLS and judged there (nginx, Go ``net/http``, Apache httpd, Tomcat)."""
 
 _TOO_LONG = re.compile(
     r"(?:header|cookie|uri).{0,30}too (?:large|long)|size of (?:a|the) request header", re.I
@@ -70,7 +74,13 @@ def _at_registry(endpoint: Endpoint, ping: Ping) -> Answer | None:
 def not_a_registry(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     """Something answers, and what it answers no registry would."""
     answer = _at_registry(endpoint, ping)
-    if answer is None or answers.looks_like_registry(ping):
+    if answer is not None:
+        yield from _foreign(answer, ping)
+
+
+def _foreign(answer: Answer, ping: Ping) -> Iterator[Draft]:
+    """Says that the answer at the end of a look is no registry's, where that shows."""
+    if answers.looks_like_registry(ping):
         return
     if answer.status >= 500 or answer.status in (401, 407, 408, 429, 499):
         return
@@ -112,6 +122,21 @@ def not_a_registry(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
 
 
 @rule("http/not-a-registry")
+def another_service(endpoint: Endpoint, plain: PlainLook) -> Iterator[Draft]:
+    """The port belongs to a service that speaks neither TLS nor the registry's language."""
+    if plain.answer is not None and plain.answer.status not in range(300, 400):
+        yield from _foreign(plain.answer, Ping(answer=plain.answer, trusted=True))
+    elif plain.greeting is not None:
+        said = plain.greeting.partition(r"\r\n")[0].partition(r"\n")[0][:120]
+        yield finding(
+            "http/not-a-registry",
+            f"{endpoint.address} accepts connections and speaks neither TLS nor HTTP: what it says begins with "
+            f"“{said}”. Another service listens on this port.",
+            evidence=("plain-look",),
+        )
+
+
+@rule("http/not-a-registry")
 def led_astray(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     """``/v2/`` is redirected to where nothing can be had."""
     if endpoint.role is not Role.REGISTRY or not ping.redirects or ping.failure is None:
@@ -137,9 +162,12 @@ def no_answer(
     replicas: Replicas | None,
     handshakes: Handshakes | None,
     plain_port: PlainPort | None,
+    plain: PlainLook | None,
 ) -> Iterator[Draft]:
     """The connection opens, and what comes is no HTTP, nothing, or its end."""
     if endpoint.role is not Role.REGISTRY or ping.failure is None or ping.redirects:
+        return
+    if plain is not None and plain.greeting is not None:
         return
     if endpoint.scheme == "https" and handshakes is not None:
         if all(each.failure is not None for each in handshakes.handshakes):

@@ -19,12 +19,13 @@ from tests.support.haproxy import Haproxy
 from tests.support.http_server import Answer, HTTPServer, Request, json_answer
 from tests.support.images import PushedImage, push_image
 from tests.support.nginx import Nginx, ReverseProxy, server_block
-from tests.support.raw_server import raw_server
+from tests.support.raw_server import raw_server, send
 from tests.support.regdoctor_cli import (
     CliResult,
     assert_has,
     assert_healthy,
     assert_single_root_cause,
+    codes,
     run_regdoctor,
 )
 from tests.support.registry import Registry
@@ -128,6 +129,25 @@ class TestNotARegistry:
 
         assert "AirTunes" in found["detail"]
         assert any("AirPlay" in step for step in found["fix"])
+
+    def test_another_web_server_where_tls_is_expected(self) -> None:
+        """Docker's advice, to call it insecure, would help nobody."""
+        with HTTPServer(lambda _request: Answer(403, b"", [("Server", "AirTunes/695.5.1")])) as receiver:
+            result = check(f"127.0.0.1:{receiver.port}")
+
+        assert "AirTunes" in assert_single_root_cause(result, "http/not-a-registry")["detail"]
+        assert "tls/plain-http-server" in codes(result.report)
+
+    @pytest.mark.parametrize("scheme", ["", "http://"])
+    @pytest.mark.parametrize(
+        "greeting", [b"SSH-2.0-OpenSSH_9.2p1\r\n", b"220 mail.test ESMTP\r\n", b"J\x00\x00\x008.0.36\x00"]
+    )
+    def test_a_service_of_another_protocol(self, scheme: str, greeting: bytes) -> None:
+        with raw_server(send(greeting)) as port:
+            result = check(f"{scheme}127.0.0.1:{port}", "--timeout", "2")
+
+        found = assert_single_root_cause(result, "http/not-a-registry")
+        assert "Another service listens on this port" in found["detail"]
 
     @nginx
     def test_a_plain_web_server(self, start_nginx: StartNginx, tmp_path: Path) -> None:

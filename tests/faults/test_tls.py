@@ -24,7 +24,6 @@ from tests.support.http_server import Answer, HTTPServer
 from tests.support.nginx import ReverseProxy
 from tests.support.ports import free_port, wait_until
 from tests.support.processes import Daemon
-from tests.support.raw_server import raw_server, send
 from tests.support.regdoctor_cli import (
     CliResult,
     assert_has,
@@ -503,13 +502,6 @@ def test_a_server_that_rejects_the_name_is_named_with_its_alert(
     finding = assert_single_root_cause(check(f"{NAME}:{nginx.port}"), "tls/handshake-failed")
 
     assert "unrecognized_name" in finding["detail"]
-
-
-def test_another_service_on_the_port_is_named() -> None:
-    with raw_server(send(b"SSH-2.0-OpenSSH_9.2p1\r\n")) as port:
-        finding = assert_single_root_cause(check(f"{NAME}:{port}"), "tls/handshake-failed")
-
-    assert "SSH-2.0" in finding["detail"]
 
 
 # Several addresses, several clients

@@ -84,6 +84,15 @@ class Ping(EndpointFact, frozen=True, kw_only=True):
     """How long the last request took, answered or not."""
 
 
+class PlainLook(EndpointFact, frozen=True, kw_only=True):
+    """What a port says in plain HTTP or unasked, looked at where clients do not get as far as an HTTP answer."""
+
+    answer: Answer | None = None
+    """The answer to the first look without TLS, where the port of an https host speaks plain HTTP."""
+    greeting: str | None = None
+    """The first bytes, escaped, where they are neither TLS nor HTTP."""
+
+
 class PathPrefixes(EndpointFact, frozen=True, kw_only=True):
     """What answers below paths at which registries are published by mistake, where ``/v2/`` is none.
 

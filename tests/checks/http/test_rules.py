@@ -25,6 +25,7 @@ from regdoctor.api import (
     ManifestLook,
     PathPrefixes,
     Ping,
+    PlainLook,
     PlainPort,
     PullAuthorization,
     RepeatedQuestion,
@@ -65,12 +66,13 @@ def judge(
     handshakes: Handshakes | None = None,
     plain_port: PlainPort | None = None,
     authorization: PullAuthorization | None = None,
+    plain: PlainLook | None = None,
 ) -> list[Draft]:
     """Every rule that judges the first look alone."""
     return [
         *rules.not_a_registry(at, seen),
         *rules.led_astray(at, seen),
-        *rules.no_answer(at, seen, replicas, handshakes, plain_port),
+        *rules.no_answer(at, seen, replicas, handshakes, plain_port, plain),
         *rules.gateway(at, seen),
         *rules.own_errors(at, seen, authorization),
         *rules.redirect_loop(at, seen),
@@ -89,6 +91,41 @@ def the(drafts: Iterable[Draft], code: str) -> Draft:
     (draft,) = drafts
     assert draft.code == code, draft
     return draft
+
+
+class TestAnotherService:
+    """Ports that speak no TLS where TLS is expected, or no HTTP at all."""
+
+    def test_a_greeting_of_another_protocol_is_quoted(self) -> None:
+        look = PlainLook(greeting=r"SSH-2.0-OpenSSH_9.2p1\r\nmore")
+
+        found = the(rules.another_service(ENDPOINT, look), "http/not-a-registry")
+
+        assert "“SSH-2.0-OpenSSH_9.2p1”" in found.detail
+
+    def test_the_time_out_of_the_first_look_says_less(self) -> None:
+        failure = Failure(kind=FailureKind.RESPONSE_TIMEOUT, message="no answer in time")
+
+        assert codes(judge(ping(failure=failure))) == ["http/response-timeout"]
+        assert codes(judge(ping(failure=failure), plain=PlainLook(greeting="220 mail ESMTP"))) == []
+
+    @pytest.mark.parametrize(
+        ("seen", "foreign"),
+        [
+            (answer(200, "{}", REGISTRY_HEADERS), False),
+            (answer(401, "", {**REGISTRY_HEADERS, "WWW-Authenticate": 'Basic realm="x"'}), False),
+            (answer(301, "", {"Location": "https://reg.test/v2/"}), False),
+            (answer(400, "Client sent an HTTP request to an HTTPS server.\n"), False),
+            (answer(502, nginx_page(502), NGINX), False),
+            (answer(403, "", {"Server": "AirTunes/710.79.1"}), True),
+            (answer(200, "<html>Welcome</html>", NGINX), True),
+        ],
+        ids=["open", "closed", "redirect to TLS", "wants TLS", "gateway", "AirPlay", "page"],
+    )
+    def test_an_answer_without_tls_is_judged_as_any_other(self, seen: Answer, foreign: bool) -> None:
+        found = codes(rules.another_service(ENDPOINT, PlainLook(answer=seen)))
+
+        assert found == (["http/not-a-registry"] if foreign else [])
 
 
 class TestHealthy:
