@@ -345,6 +345,7 @@ _NO_PEM: dict[tuple[str, ...], str] = {
     ("http", "tls", "clientcas"): "could not add CA to pool",
     ("auth", "token", "rootcertbundle"): "token auth requires at least one token signing root certificate",
     ("http", "tls", "key"): "tls: failed to find any PEM data in key input",
+    ("compatibility", "schema1", "signingkeyfile"): "could not load schema1",
 }
 
 

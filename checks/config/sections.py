@@ -483,6 +483,16 @@ def _method(
             )
             return
     if name == "token":
+        redirect = settings.get("auth", "token", "autoredirect")
+        if redirect is not None and redirect.kind != "boolean":
+            yield about(
+                "config/wrong-type",
+                settings,
+                redirect,
+                f"{redirect.name} is {shown(redirect)}, but must be true or false, without quotes. "
+                f"{stops('token auth requires a valid option bool: autoredirect')}",
+            )
+            return
         yield from _token_keys(method, settings, versions, environment_known=environment_known)
 
 
@@ -530,6 +540,31 @@ def middleware(configuration: EffectiveConfiguration) -> Iterator[Draft]:
                         f"the middleware {name} has no option {option}. {stops(f'no {option} provided')}",
                     )
                     break
+            else:
+                if name == "redirect":
+                    yield from _redirection(item, settings)
+
+
+def _redirection(item: ConfigEntry, settings: ConfigFile) -> Iterator[Draft]:
+    """The middleware that sends clients elsewhere for blobs, and its base URL."""
+    entry = settings.get(*item.path, "options", "baseurl")
+    value = (entry.value or "") if entry is not None else ""
+    if entry is None or (entry.kind == "string" and re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]", value)):
+        return
+    scheme, colon, _rest = value.partition(":")
+    if entry.kind != "string":
+        words = "baseurl must be a string"
+    elif colon and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        words = "no host specified for redirect baseurl"
+    else:
+        words = "no scheme specified for redirect baseurl"
+    yield about(
+        "config/wrong-type",
+        settings,
+        entry,
+        f"{entry.name} is {shown(entry)}, but must be a whole URL such as https://cdn.example.com. "
+        f"{stops(words)}",
+    )
 
 
 def _no_middleware(

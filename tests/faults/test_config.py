@@ -236,6 +236,23 @@ def test_a_missing_certificate_is_the_cause(tmp_path: Path, certificate: Certifi
     assert cause["places"] == [{"path": f"{tmp_path}/config.yml", "line": 5, "column": 18}]
 
 
+def test_a_relative_path_is_looked_for_beside_the_configuration(
+    tmp_path: Path, certificate: CertificateFiles
+) -> None:
+    file = with_tls(tmp_path, Path("server.pem"), certificate.key)
+    cause = assert_single_root_cause(run_regdoctor("lint", file), "config/file-missing")
+    assert cause["certainty"] == "possible"
+    (tmp_path / "server.pem").write_bytes(certificate.fullchain.read_bytes())
+    assert_lacks(run_regdoctor("lint", file), "config/file-missing")
+
+
+def test_a_key_that_schema_1_cannot_use_is_the_cause(tmp_path: Path, certificate: CertificateFiles) -> None:
+    schema = f"compatibility: {{schema1: {{signingkeyfile: {certificate.fullchain}}}}}"
+    refusal = start_with(write(tmp_path, f"version: 0.1\nstorage: {{inmemory: }}\n{schema}\n"))
+    assert "could not load schema1" in refusal.log
+    refusal.single_root_cause("config/file-missing")
+
+
 def test_an_expired_certificate_is_seen_in_the_configuration(
     tmp_path: Path, authority: Authority, certificate: CertificateFiles
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -18,18 +19,20 @@ _MOST_FILES: Final = 50
 _CERTIFICATES: Final = frozenset(
     {("http", "tls", "certificate"), ("http", "tls", "clientcas"), ("auth", "token", "rootcertbundle")}
 )
+_SIGNING_KEY: Final = ("compatibility", "schema1", "signingkeyfile")
+_TRUSTED_KEY: Final = re.compile(rb"-----BEGIN (?:EC|RSA) PRIVATE KEY-----")
+"""The keys that libtrust reads (docker/libtrust ``key.go``, UnmarshalPrivateKeyPEM)."""
 _KEYS: Final = frozenset({("http", "tls", "key")})
 
 
-def _absolute(name: str) -> Path | None:
-    return Path(name) if name.startswith("/") else None
-
-
-def look_at_files(settings: ConfigFile, locate: Callable[[str], Path | None] = _absolute) -> ConfiguredFiles:
+def look_at_files(
+    settings: ConfigFile, locate: Callable[[str], Path | None] | None = None
+) -> ConfiguredFiles:
     """Every file that a setting names.
 
-    :param locate: where this host finds a file that the registry names, or None where that cannot be told: where a
-        relative path leads depends on the folder in which the registry was started.
+    :param locate: where this host finds a file that the registry names, or None where that cannot be told. By
+        default a relative path, which leads from the folder in which the registry was started, is looked for
+        beside the configuration, and here.
     """
     from regdoctor.registry_config.schema import schema
 
@@ -39,9 +42,16 @@ def look_at_files(settings: ConfigFile, locate: Callable[[str], Path | None] = _
         named = key is not None and key.file
         if entry.path[:3] == ("http", "tls", "clientcas") and len(entry.path) == 4:
             named = True
-        path = locate(entry.value) if named and entry.kind == "string" and entry.value else None
-        if path is not None:
-            found.append(_look(entry.path, path))
+        if not (named and entry.kind == "string" and entry.value):
+            continue
+        if locate is None:
+            places = [folder / entry.value for folder in (Path(settings.path).parent, Path())]
+        else:
+            places = [path for path in (locate(entry.value),) if path is not None]
+        seen = [_look(entry.path, place) for place in places]
+        there = next((each for each in seen if each.state is not FileState.MISSING), next(iter(seen), None))
+        if there is not None:
+            found.append(replace(there, path=entry.value))
     return ConfiguredFiles(files=tuple(found[:_MOST_FILES]))
 
 
@@ -83,6 +93,10 @@ def _look(setting: tuple[str, ...], path: Path) -> ConfiguredFile:
     if kind in _KEYS:
         own_key, message = _private_key(data)
         return seen(FileState.USABLE if not message else FileState.NO_KEY, message, own_key)
+    if kind == _SIGNING_KEY and path.suffix not in (".json", ".jwk") and not _TRUSTED_KEY.search(data):
+        return seen(
+            FileState.NO_KEY, "holds no key of the form BEGIN EC PRIVATE KEY or BEGIN RSA PRIVATE KEY"
+        )
     return seen(FileState.USABLE)
 
 

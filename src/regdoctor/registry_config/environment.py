@@ -282,6 +282,9 @@ class _Walk:
                 self._words = words
                 return VariableOutcome.REFUSED
         elif path[:1] == ("version",):
+            if item.kind in ("map", "list"):
+                self._words = f"cannot unmarshal {_tag(item)} into"
+                return VariableOutcome.REFUSED
             return VariableOutcome.WITHOUT_EFFECT
         else:
             for mismatch in mismatches(item, path):

@@ -251,6 +251,32 @@ CASES = [
         "middleware of repositories", f"{GOOD}middleware: {{repository: [{{name: redirect}}]}}\n", MIDDLEWARE
     ),
     fails("middleware of version 3", f"{GOOD}middleware: {{storage: [{{name: rewrite}}]}}\n", MIDDLEWARE),
+    fails(
+        "redirect with half a URL",
+        f"{GOOD}middleware: {{storage: [{{name: redirect, options: {{baseurl: cdn.example.com}}}}]}}\n",
+        WRONG,
+    ),
+    fails(
+        "redirect without a host",
+        f"{GOOD}middleware: {{storage: [{{name: redirect, options: {{baseurl: 'https:/a'}}}}]}}\n",
+        WRONG,
+    ),
+    fails(
+        "redirect to a number",
+        f"{GOOD}middleware: {{storage: [{{name: redirect, options: {{baseurl: 5}}}}]}}\n",
+        WRONG,
+    ),
+    fails("a map as the version in a variable", GOOD, INVALID, REGISTRY_VERSION="{a: b}"),
+    starts("a version in a variable", GOOD, IGNORED, REGISTRY_VERSION="0.2"),
+    fails(
+        "autoredirect as a text",
+        f"{GOOD}auth: {{token: {{realm: 'https://a/', service: a, issuer: b, rootcertbundle: {{cert}}, autoredirect: 'true'}}}}\n",
+        WRONG,
+    ),
+    starts(
+        "autoredirect",
+        f"{GOOD}auth: {{token: {{realm: 'https://a/', service: a, issuer: b, rootcertbundle: {{cert}}, autoredirect: true}}}}\n",
+    ),
     fails("redirect without URL", f"{GOOD}middleware: {{storage: [{{name: redirect}}]}}\n", MISSING),
     fails(
         "cloudfront without key",
