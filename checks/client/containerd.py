@@ -48,6 +48,7 @@ def _finding(
 
 def hosts_toml_invalid(hosts: HostsFolder, settings: Settings, target: Target | None) -> Iterator[Draft]:
     """A file that containerd passes over, or that ends every pull from its registry."""
+    yield from wording.unread("client/hosts-toml-invalid", hosts.flaws, "containerd")
     folders: Iterable[RegistryHosts] = hosts.registries
     if target is not None:
         own = hosts_toml.folder_of(hosts.registries, target.domain)

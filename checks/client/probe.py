@@ -55,6 +55,7 @@ from regdoctor.api import (
     manifests,
     probe,
     registries_conf,
+    settings_files,
     side_by_side,
     signature_policy,
     trust,
@@ -75,7 +76,7 @@ def _usual(context: Context, path: Path, what: str) -> Path:
     """A file in its usual place, where it is to be looked at and exists."""
     if not _on_host(context):
         raise NotApplicable(f"{what} is looked at with --profile host")
-    if not path.exists():
+    if not settings_files.is_there(path):
         raise NotApplicable(f"there is no {path}")
     return path
 
@@ -85,7 +86,7 @@ def read_daemon_json(context: Context) -> DaemonSettings:
     """Reads docker's daemon.json as dockerd does."""
     given = context.options.daemon_json
     rootless = context.home / ".config/docker/daemon.json"
-    default = rootless if rootless.exists() else Path("/etc/docker/daemon.json")
+    default = rootless if settings_files.is_there(rootless) else Path("/etc/docker/daemon.json")
     return daemon_json.read_daemon_json(given or _usual(context, default, "daemon.json"))
 
 
@@ -134,7 +135,10 @@ def read_containerd_config(context: Context) -> ContainerdSettings:
     if not _on_host(context):
         raise NotApplicable("containerd's configuration is looked at with --profile host")
     default = containerd_config.DEFAULT_PATH
-    if not default.exists() and installed.find_program("containerd", context.environment) is None:
+    if (
+        not settings_files.is_there(default)
+        and installed.find_program("containerd", context.environment) is None
+    ):
         raise NotApplicable("containerd is not installed here")
     return containerd_config.read_containerd_config(default)
 
@@ -167,7 +171,7 @@ def read_hosts_folder(containerd: ContainerdSettings | None, context: Context) -
             else None
         )
         roots = [default] if default is not None else [Path(each) for each in named.split(":") if each]
-    return HostsFolder(roots=tuple(map(str, roots)), registries=hosts_toml.read_roots(roots))
+    return hosts_toml.read_roots(roots)
 
 
 @probe
@@ -182,7 +186,7 @@ def read_registries_conf(context: Context) -> RegistriesConf:
     if not _on_host(context):
         raise NotApplicable("registries.conf is looked at with --profile host")
     path, more, hidden = registries_conf.default_files(context.environment, context.home)
-    if not path.exists() and not more:
+    if not settings_files.is_there(path) and not more:
         raise NotApplicable(f"there is no {path}")
     return registries_conf.read_registries_conf(path, more, hidden=hidden)
 
@@ -197,7 +201,7 @@ def read_policy(context: Context) -> SignaturePolicy:
         raise NotApplicable("policy.json is looked at with --profile host")
     path = signature_policy.default_policy(context.home)
     tools = any(installed.find_program(name, context.environment) for name in _CONTAINERS_TOOLS)
-    if not path.exists() and not tools:
+    if not settings_files.is_there(path) and not tools:
         raise NotApplicable(f"there is no {path}, and nothing here that reads it")
     return signature_policy.read_policy(path)
 
@@ -226,7 +230,7 @@ def read_buildkitd_toml(context: Context) -> BuildkitSettings:
     """Reads what buildkitd.toml says about registries."""
     given = context.options.buildkit_config
     rootless = context.home / ".config/buildkit/buildkitd.toml"
-    default = rootless if rootless.exists() else Path("/etc/buildkit/buildkitd.toml")
+    default = rootless if settings_files.is_there(rootless) else Path("/etc/buildkit/buildkitd.toml")
     return buildkit.read_buildkitd_toml(given or _usual(context, default, "buildkitd.toml"))
 
 

@@ -453,7 +453,7 @@ def policy_rejects(
 @rule("client/docker-config-invalid")
 def docker_config_invalid(credentials: Credentials) -> Iterator[Draft]:
     """A file of credentials that cannot be used as a whole."""
-    broken = [each for each in credentials.problems if each.key is None and "valid JSON" in each.message]
+    broken = [each for each in credentials.problems if each.malformed]
     if broken:
         yield finding(
             "client/docker-config-invalid",

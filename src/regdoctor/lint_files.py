@@ -12,7 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from regdoctor.facts.base import FileKind
-from regdoctor.host.file_kinds import recognise
+from regdoctor.host.file_kinds import kind_of_name, recognise
+from regdoctor.host.settings_files import needed
 from regdoctor.options import Options
 
 OPTION: Final[Mapping[FileKind, str]] = MappingProxyType(
@@ -87,6 +88,11 @@ def _kind_of(path: Path) -> FileKind:
     try:
         path.stat()
         kind = recognise(path)
+    except PermissionError as error:
+        # What it is called tells its probe, which says that it cannot be read.
+        kind = kind_of_name(path.absolute(), usual=True)
+        if kind is None:
+            raise Unrecognised(f"{path} cannot be read: {error.strerror}; {needed(path)}") from None
     except OSError as error:
         raise Unrecognised(f"{path} cannot be read: {error.strerror}") from None
     if kind is None:

@@ -193,7 +193,7 @@ FOLDERS = {
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_is_found_by_its_name(tmp_path: Path, files: Path, name: str) -> None:
     write(tmp_path, name.replace("PORT", "5000"), HOST, "reg.test:5000", files)
-    folders = read_roots([tmp_path])
+    folders = read_roots([tmp_path]).registries
 
     assert (folder_of(folders, "reg.test:5000") is not None) is FOLDERS[name]
     assert bool(list(named_wrongly(folders, "reg.test:5000"))) is not FOLDERS[name]
@@ -216,7 +216,7 @@ def test_a_folder_of_its_own_comes_before_the_default(tmp_path: Path, files: Pat
     for name in ("_default", "reg.test:5000", "reg.test_5000_"):
         write(tmp_path, name, HOST, "reg.test:5000", files)
 
-    found = folder_of(read_roots([tmp_path]), "reg.test:5000")
+    found = folder_of(read_roots([tmp_path]).registries, "reg.test:5000")
 
     assert found is not None
     assert found.name == "reg.test_5000_"
@@ -227,7 +227,7 @@ def test_the_first_root_that_has_a_folder_counts(tmp_path: Path, files: Path) ->
     write(second, "reg.test:5000", HOST, "reg.test:5000", files)
     write(first, "_default", HOST, "reg.test:5000", files)
 
-    found = folder_of(read_roots([tmp_path / "none", first, second]), "reg.test:5000")
+    found = folder_of(read_roots([tmp_path / "none", first, second]).registries, "reg.test:5000")
 
     assert found is not None
     assert found.name == "_default"
@@ -290,6 +290,6 @@ def test_links_in_circles_and_pipes_are_no_trouble(tmp_path: Path) -> None:
     (tmp_path / "reg.test:5000").mkdir()
     os.mkfifo(tmp_path / "reg.test:5000/hosts.toml")
 
-    (found,) = read_roots([tmp_path])
+    (found,) = read_roots([tmp_path]).registries
 
     assert [flaw.message for flaw in found.flaws] == ["it is not a regular file"]

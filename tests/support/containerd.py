@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +26,9 @@ class Containerd:
     def __init__(self, directory: Path, config: str = "", *, version: int = 2) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
-        self.socket = directory / "sock"
+        # The path of a socket has at most 107 bytes (unix(7)), and those of pytest are long.
+        self._sockets = tempfile.TemporaryDirectory(prefix="containerd-", ignore_cleanup_errors=True)
+        self.socket = Path(self._sockets.name) / "sock"
         self.config_path = directory / "config.toml"
         # What a file imports lies beside it, so nothing else may end in .toml there.
         self.config_path.write_text(
@@ -45,6 +48,7 @@ class Containerd:
 
     def __exit__(self, *_details: object) -> None:
         self.daemon.stop()
+        self._sockets.cleanup()
 
     @property
     def kubernetes_config_path(self) -> str | None:

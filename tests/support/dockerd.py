@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support import programs
 from tests.support.mounts import name_files
-from tests.support.netns import run_privately
-from tests.support.processes import Daemon
+from tests.support.netns import Namespace, run_privately
+from tests.support.processes import Daemon, DaemonError
 
 _READ = "parsed scheme"
 """In its log once its settings are taken, and containerd is looked for."""
 
 
-def _command(directory: Path, config: Path, *options: str) -> list[str | Path]:
+def _command(directory: Path, sockets: Path, config: Path, *options: str) -> list[str | Path]:
     return [
         # It mounts on its folder, which is to be gone with it.
         *(programs.path("unshare"), "--mount", "--propagation", "private", "--"),
         *(programs.path("dockerd"), "--config-file", config, "--data-root", directory / "root"),
-        *("--exec-root", directory / "exec", "--pidfile", directory / "pid"),
+        *("--exec-root", sockets / "exec", "--pidfile", directory / "pid"),
         *("--iptables=false", "--ip6tables=false", "--ip-forward=false", "--bridge=none"),
         *("--storage-driver=vfs", *options),
     ]
@@ -34,7 +35,7 @@ def refusal(directory: Path, config: Path, *options: str) -> str | None:
     directory.mkdir(parents=True, exist_ok=True)
     socket = f"unix://{directory / 'sock'}"
     daemon = Daemon(
-        _command(directory, config, "--containerd", str(directory / "none.sock"), "-H", socket, *options),
+        _command(directory, directory, config, "--containerd", "/nonexistent.sock", "-H", socket, *options),
         log=directory / "log",
         directory=directory,
     )
@@ -44,11 +45,10 @@ def refusal(directory: Path, config: Path, *options: str) -> str | None:
 
     daemon.start()
     try:
-        # DaemonError is what tells that it stopped; it is an AssertionError, so it is asked for beforehand.
-        daemon.wait_until(lambda: taken() or not daemon.running, "taken or stopped")
-    except AssertionError:
-        if taken():
-            return None
+        daemon.wait_until(taken, "settings taken")
+    except DaemonError:
+        if daemon.running:
+            raise
         return daemon.log().strip().splitlines()[-1]
     finally:
         daemon.stop()
@@ -59,7 +59,7 @@ class Dockerd:
     """A docker daemon that runs while the context is open; everything of it lies in ``directory``. Needs root.
 
     ``config`` is the text of its daemon.json; ``hosts`` are names and addresses that it alone knows, ``files``
-    further private files.
+    further private files, ``namespace`` its network.
     """
 
     def __init__(
@@ -70,18 +70,24 @@ class Dockerd:
         options: Sequence[str] = (),
         hosts: Mapping[str, str] | None = None,
         files: Mapping[str, str | Path] | None = None,
+        namespace: Namespace | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
-        self.socket = directory / "docker.sock"
+        # The path of a socket has at most 107 bytes (unix(7)), and those of pytest are long.
+        self._sockets = tempfile.TemporaryDirectory(prefix="dockerd-", ignore_cleanup_errors=True)
+        self.socket = Path(self._sockets.name) / "docker.sock"
         self.config_path = directory / "daemon.json"
         self.config_path.write_text(config)
         self.daemon = Daemon(
-            _command(directory, self.config_path, "-H", f"unix://{self.socket}", *options),
+            _command(
+                directory, Path(self._sockets.name), self.config_path, "-H", f"unix://{self.socket}", *options
+            ),
             log=directory / "log",
             ready=lambda: "API listen on" in self.daemon.log(),
             directory=directory,
             files={**name_files(hosts=hosts), **(files or {})},
+            namespace=namespace,
             environment={"PATH": programs.search_path()},
             seconds=30,
         )
@@ -92,6 +98,7 @@ class Dockerd:
 
     def __exit__(self, *_details: object) -> None:
         self.daemon.stop()
+        self._sockets.cleanup()
 
     def log(self) -> str:
         """Return what it has written so far."""

@@ -34,7 +34,9 @@ _what = section("What to look at")
 
 
 @click.command("lint", cls=SectionedCommand, short_help="Judge configuration files; contacts nothing.")
-@click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
+@click.argument(
+    "paths", nargs=-1, metavar="PATH...", type=click.Path(exists=True, readable=False, path_type=Path)
+)
 @_what(
     "--kind",
     type=click.Choice(KINDS),

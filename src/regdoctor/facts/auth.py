@@ -90,6 +90,8 @@ class CredentialProblem(msgspec.Struct, frozen=True, kw_only=True):
     """The entry; null where the whole file cannot be used."""
     used: bool = False
     """Whether clients send the entry nevertheless (a newline at the end of a password)."""
+    malformed: bool = False
+    """Whether the whole file was read, and is not what the client's file has to be."""
 
 
 class HelperOutcome(StrEnum):

@@ -181,6 +181,8 @@ class HostsFolder(FileFact, frozen=True, kw_only=True):
 
     roots: tuple[str, ...]
     registries: tuple[RegistryHosts, ...] = ()
+    flaws: tuple[Flaw, ...] = ()
+    """Roots that could not be listed."""
 
 
 class RegistrySection(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from regdoctor.facts.client import (
     Listed,
     RegistrySection,
 )
-from regdoctor.host.settings_files import flaw, listed, read_text, unparsed
+from regdoctor.host.settings_files import flaw, is_there, listed, read_text, unparsed
 from regdoctor.located import Kind, Node, SyntaxProblem, TooLarge
 
 DEFAULT_PATH: Final = Path("/etc/containerd/config.toml")
@@ -33,7 +33,7 @@ def read_containerd_config(path: Path) -> ContainerdSettings:
     """Reads the file and what it imports. Never raises."""
     text = read_text(path)
     if isinstance(text, Flaw):
-        missing = text.kind is FlawKind.UNREAD and not path.exists()
+        missing = text.kind is FlawKind.UNREAD and not is_there(path)
         return ContainerdSettings(path=str(path), flaws=(text,), missing=missing)
     try:
         root = toml_located.parse(text)

@@ -65,6 +65,8 @@ class CredentialFile:
     helpers: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
     problem_line: int | None = None
+    unread: bool = False
+    """Whether the problem is that the file could not be read here."""
     missing: bool = False
     pull_secret: bool = False
 
@@ -169,7 +171,9 @@ def read_authfile(path: Path) -> tuple[CredentialFile, ...]:
     text, failed = _read(path)
     if text is None:
         return (
-            CredentialFile(place=str(path), problem="the file does not exist") if failed.missing else failed,
+            CredentialFile(place=str(path), problem="the file does not exist", unread=True)
+            if failed.missing
+            else failed,
         )
     value, problem, _ = _json(text, strict=False)
     if problem is None and isinstance(value, dict):
@@ -309,13 +313,14 @@ def _read(path: Path) -> tuple[str | None, CredentialFile]:
         if not path.exists():
             return None, CredentialFile(place=place, missing=True)
         if not path.is_file():
-            return None, CredentialFile(place=place, problem="it is not a regular file")
+            return None, CredentialFile(place=place, problem="it is not a regular file", unread=True)
         with path.open("rb") as file:
             content = file.read(_MAX_FILE + 1)
     except OSError as error:
-        return None, CredentialFile(place=place, problem=f"the file cannot be read: {error.strerror}")
+        problem = f"the file cannot be read: {error.strerror}"
+        return None, CredentialFile(place=place, problem=problem, unread=True)
     if len(content) > _MAX_FILE:
-        return None, CredentialFile(place=place, problem="the file is larger than 4 MiB")
+        return None, CredentialFile(place=place, problem="the file is larger than 4 MiB", unread=True)
     return content.decode("utf-8", "replace"), CredentialFile(place=place)
 
 

@@ -305,12 +305,24 @@ class _Lookup:
         known = self._files.setdefault(file.place, file)
         # What docker reads without complaint and podman refuses (an empty file) is no fault of the file.
         if file.problem is not None and (known is file or known.problem is not None):
-            self._problem(file.place_of_problem, file.problem)
+            self._problem(
+                file.place_of_problem, file.problem, malformed=not (file.unread or file.pull_secret)
+            )
         return file
 
-    def _problem(self, place: str, message: str, key: str | None = None, *, used: bool = False) -> None:
+    def _problem(
+        self,
+        place: str,
+        message: str,
+        key: str | None = None,
+        *,
+        used: bool = False,
+        malformed: bool = False,
+    ) -> None:
         if not any((known.place, known.key) == (place, key) for known in self.problems):
-            self.problems.append(CredentialProblem(place=place, message=message, key=key, used=used))
+            self.problems.append(
+                CredentialProblem(place=place, message=message, key=key, used=used, malformed=malformed)
+            )
 
     def _ask(self, helper: str, server: str, setting: str, place: str) -> _Match | None:
         answer = call_helper(

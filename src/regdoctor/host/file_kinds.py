@@ -126,6 +126,7 @@ _DAEMON_KEYS: Final = frozenset(
 _POLICY_REQUIREMENT: Final = re.compile(
     r"\"type\"\s*:\s*\"(?:insecureAcceptAnything|reject|signedBy|signedBaseLayer|sigstoreSigned)\""
 )
+_POLICY_DEFAULT: Final = re.compile(r"\"default\"\s*:\s*\[")
 _CONTAINERD: Final = re.compile(
     r"^[ \t]*\[\s*['\"]?(?:plugins|proxy_plugins|stream_processors|grpc|timeouts)\b|io\.containerd\.(?:grpc|cri)\."
     r"|^[ \t]*(?:disabled_plugins|required_plugins|oom_score)\s*=",
@@ -192,7 +193,12 @@ def _kind_of_json(text: str) -> FileKind | None:
     keys = frozenset(_JSON_KEY.findall(text))
     if {"apiVersion", "kind"} <= keys:
         return FileKind.KUBERNETES
-    if _POLICY_REQUIREMENT.search(text) or {"default", "transports"} <= keys or keys == {"default"}:
+    if (
+        _POLICY_REQUIREMENT.search(text)
+        or _POLICY_DEFAULT.search(text)
+        or {"default", "transports"} <= keys
+        or keys == {"default"}
+    ):
         return FileKind.POLICY
     if keys & _DOCKER_CONFIG_KEYS:
         return FileKind.DOCKER_CONFIG

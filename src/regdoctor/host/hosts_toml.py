@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from regdoctor import toml_located
 from regdoctor.certificates import pem_certificates
-from regdoctor.facts.client import Flaw, FlawKind, HostTable, RegistryHosts
-from regdoctor.host.settings_files import flaw, listed, read_bytes, read_text, unparsed
+from regdoctor.facts.client import Flaw, FlawKind, HostsFolder, HostTable, RegistryHosts
+from regdoctor.host.settings_files import flaw, is_there, listed, read_bytes, read_text, unlisted, unparsed
 from regdoctor.located import Kind, Node, SyntaxProblem, TooLarge
 from regdoctor.redact import redact_url
 
@@ -37,22 +37,24 @@ _NO_URL: Final = re.compile(r"[\x00-\x20\x7f]|%(?![0-9A-Fa-f]{2})")
 _API_PATH: Final = re.compile(r"/v2/[^/]")
 
 
-def read_roots(roots: Sequence[Path]) -> tuple[RegistryHosts, ...]:
+def read_roots(roots: Sequence[Path]) -> HostsFolder:
     """Every folder of a registry below the roots, those without a ``hosts.toml`` included. Never raises."""
-    return tuple(_folder(folder) for root in roots for folder in _folders(root))
-
-
-def _folders(root: Path) -> list[Path]:
-    try:
-        folders = sorted(itertools.islice(root.iterdir(), MOST_FOLDERS))
-        return [folder for folder in folders if folder.is_dir()]
-    except OSError:
-        return []
+    found: list[RegistryHosts] = []
+    flaws: list[Flaw] = []
+    for root in roots:
+        try:
+            folders = sorted(itertools.islice(root.iterdir(), MOST_FOLDERS))
+            found += [_folder(folder) for folder in folders if folder.is_dir()]
+        except OSError as error:
+            # containerd takes a root that is not there as one without folders.
+            if is_there(root):
+                flaws.append(unlisted(root, error))
+    return HostsFolder(roots=tuple(map(str, roots)), registries=tuple(found), flaws=tuple(flaws))
 
 
 def _folder(folder: Path) -> RegistryHosts:
     path = folder / FILE_NAME
-    if not path.exists():
+    if not is_there(path):
         return RegistryHosts(name=folder.name, path=str(folder), without_file=True)
     return read_hosts_toml(path)
 

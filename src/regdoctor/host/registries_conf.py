@@ -13,7 +13,7 @@ from typing import Final
 
 from regdoctor import toml_located
 from regdoctor.facts.client import Flaw, FlawKind, Listed, RegistriesConf, RegistryMirror, RegistryTable
-from regdoctor.host.settings_files import flaw, listed, read_text, unparsed
+from regdoctor.host.settings_files import flaw, is_there, listed, read_text, unparsed
 from regdoctor.located import Kind, Node, SyntaxProblem, TooLarge
 from regdoctor.oci.reference import InvalidReference, parse_reference
 
@@ -76,9 +76,9 @@ def default_files(
     named = environment.get("CONTAINERS_REGISTRIES_CONF") or environment.get("REGISTRIES_CONFIG_PATH")
     if named:
         return Path(named), (*drop_ins(system), *drop_ins(own)), None
-    if (own / "registries.conf").exists():
+    if is_there(own / "registries.conf"):
         hidden = system / "registries.conf"
-        return own / "registries.conf", drop_ins(own), hidden if hidden.exists() else None
+        return own / "registries.conf", drop_ins(own), hidden if is_there(hidden) else None
     return system / "registries.conf", (*drop_ins(system), *drop_ins(own)), None
 
 
@@ -124,7 +124,7 @@ class _File:
         self.search: tuple[Listed, ...] | None = None
         text = read_text(path)
         if isinstance(text, Flaw):
-            if text.kind is not FlawKind.UNREAD or path.exists():
+            if text.kind is not FlawKind.UNREAD or is_there(path):
                 self.flaws.append(text)
             return
         if text.startswith("\ufeff"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import stat
 from pathlib import Path
 from typing import Final
@@ -24,11 +26,52 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes | Flaw:
             data = file.read(largest + 1)
     except FileNotFoundError:
         return _unread(path, "it does not exist")
+    except PermissionError as error:
+        return _unread(path, f"it cannot be read: {error.strerror}; {needed(path)}")
     except (OSError, ValueError) as error:
         return _unread(path, f"it cannot be read: {getattr(error, 'strerror', None) or error}")
     if len(data) > largest:
         return _unread(path, f"it is larger than {largest // 1024} KiB")
     return data
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; one that the caller may not look for counts as there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def needed(path: Path) -> str:
+    """What it would take to read a file or folder that the caller may not read, in a clause."""
+    for place in (*reversed(path.absolute().parents), path.absolute()):
+        try:
+            seen = place.stat()
+        except OSError:
+            break
+        if not os.access(place, os.X_OK if stat.S_ISDIR(seen.st_mode) else os.R_OK):
+            owner = _user(seen.st_uid)
+            others = "" if owner == "root" else f"{owner} or "
+            mode = stat.S_IMODE(seen.st_mode)
+            return f"{place} belongs to {owner} and has mode {mode:04o}: run regdoctor as {others}root"
+    return "run regdoctor as root"
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
+
+
+def unlisted(folder: Path, error: OSError) -> Flaw:
+    """A folder that cannot be listed, and what it would take."""
+    more = f"; {needed(folder)}" if isinstance(error, PermissionError) else ""
+    return _unread(folder, f"it cannot be listed: {error.strerror}{more}")
 
 
 def read_text(path: Path, largest: int = LARGEST) -> str | Flaw:

@@ -22,7 +22,7 @@ from regdoctor.facts.client import (
     SignaturePolicy,
     SignatureStores,
 )
-from regdoctor.host.settings_files import flaw, listed, read_bytes, read_text, unparsed
+from regdoctor.host.settings_files import flaw, is_there, listed, read_bytes, read_text, unparsed
 from regdoctor.located import Kind, Node, SyntaxProblem, TooLarge
 from regdoctor.oci.reference import InvalidReference, parse_reference
 
@@ -65,7 +65,7 @@ _MOST_STORE_FILES: Final = 100
 def default_policy(home: Path, etc: Path = Path("/etc")) -> Path:
     """The file that is used: the user's where there is one (containers-policy.json(5))."""
     own = home / ".config/containers/policy.json"
-    return own if own.exists() else etc / "containers/policy.json"
+    return own if is_there(own) else etc / "containers/policy.json"
 
 
 def read_policy(path: Path) -> SignaturePolicy:
