@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import queue
 import stat
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +19,17 @@ from regdoctor.api import (
     PlaceRole,
     PlaceState,
     Profile,
+    ProxyConfig,
     RunningRegistries,
     UnfinishedUploads,
     Writer,
     disk,
+    disk_quota,
+    image_stores,
+    in_time,
+    nginx_spools,
     probe,
+    processes,
     registry_process,
 )
 
@@ -34,8 +37,6 @@ Seen = TypeVar("Seen")
 
 _PROC = Path("/proc")
 _FSTAB = Path("/etc/fstab")
-_DAEMON_JSON = Path("/etc/docker/daemon.json")
-_DAEMON_JSON_LIMIT = 1024 * 1024
 _WRITTEN = (
     "docker",
     "docker/registry",
@@ -43,6 +44,8 @@ _WRITTEN = (
 )
 """Folders below the storage root in which a push makes others (distribution ``registry/storage/paths.go``)."""
 _UPLOADS_SECONDS = 3.0
+_MOST_SPOOLS = 64
+"""Folders below one for bodies that are looked at: nginx makes them by its ``levels``."""
 _MOST_FOLDERS = 20_000
 """Folders of repositories that are looked into for uploads, unless a whole storage is read."""
 
@@ -58,12 +61,26 @@ class _Storage:
     registry: registry_process.RegistryProcess | None
 
 
+@dataclass(frozen=True)
+class _View:
+    """A process, and the path of a folder as it has it; ``container`` says whether its root is another one."""
+
+    process: processes.Process
+    path: str
+    container: bool
+
+
 @probe
-def look(config: ConfigFile | None, context: Context, running: RunningRegistries | None = None) -> DiskUsage:
+def look(
+    config: ConfigFile | None,
+    context: Context,
+    running: RunningRegistries | None = None,
+    proxy: ProxyConfig | None = None,
+) -> DiskUsage:
     """Space, mounts and rights of the registry's storage and, by profile, of this host's own places."""
     storage = _storage(config, running, context)
     own = context.options.profile in (Profile.HOST, Profile.ALL)
-    if storage is None and not own:
+    if storage is None and proxy is None and not own:
         raise NotApplicable(
             "no storage folder is given (--storage), and this host's own are looked at with --profile host"
         )
@@ -74,7 +91,10 @@ def look(config: ConfigFile | None, context: Context, running: RunningRegistries
             raise Blocked(
                 f"this user may not look at {places[0].path}; run it as root, or as the registry's user"
             )
+        places += _proxy_places(proxy, context) if proxy is not None or own else []
         places += _own_places(context) if own else []
+        if not places:
+            raise NotApplicable("no nginx runs here that was started with the configuration")
         return DiskUsage(places=tuple(places), writer=_writer(storage))
 
     return _in_time(gather, context.deadline.step(), storage.path if storage is not None else "a folder")
@@ -116,24 +136,12 @@ def list_uploads(
 
 def _in_time(function: Callable[[], Seen], seconds: float, path: str) -> Seen:
     """What a look at the disk gives, unless it takes too long: a network file system that hangs never answers."""
-    outcome: queue.SimpleQueue[Seen | BaseException] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcome.put(function())
-        except BaseException as error:  # handed to the caller's thread
-            outcome.put(error)
-
-    threading.Thread(target=run, name=f"disk {path}", daemon=True).start()
     try:
-        seen = outcome.get(timeout=seconds)
-    except queue.Empty:
+        return in_time(function, seconds)
+    except TimeoutError:
         raise Blocked(
             f"{path} did not answer within {seconds:g} s, as a network file system does whose server is gone"
         ) from None
-    if isinstance(seen, BaseException):
-        raise seen
-    return seen
 
 
 def _storage(
@@ -216,7 +224,7 @@ def _storage_place(storage: _Storage) -> Place:
         role=PlaceRole.REGISTRY_STORAGE,
         named_by=storage.named_by,
         given=storage.given,
-        registry=registry,
+        view=_View(registry.process, registry.root, registry.container) if registry is not None else None,
         by_root=registry is not None and registry.identity.user == 0,
     )
     if place.state is not PlaceState.PRESENT:
@@ -230,7 +238,12 @@ def _storage_place(storage: _Storage) -> Place:
         place.mount,
         foreign_ids=registry is not None and registry.foreign_ids,
     )
-    return replace(place, rights=rights)
+    quotas = (
+        disk_quota.quotas_of(registry.identity, place.mount)
+        if registry is not None and not registry.foreign_ids and place.mount is not None
+        else ()
+    )
+    return replace(place, rights=rights, quotas=quotas)
 
 
 def _place(
@@ -240,16 +253,15 @@ def _place(
     role: PlaceRole,
     named_by: str,
     given: bool = False,
-    registry: registry_process.RegistryProcess | None = None,
+    view: _View | None = None,
     by_root: bool = False,
 ) -> Place:
-    """Looks at one folder; ``registry`` is the process whose view of mounts counts."""
+    """Looks at one folder; ``view`` is that of the process whose mounts count."""
     state = _state(looked_at)
     resolved = os.path.realpath(looked_at)
     here = disk.mount_of(resolved, _PROC / "self/mountinfo", read_only=False)
-    planned = (
-        disk.planned_mount(resolved, here, _FSTAB) if registry is None or not registry.container else None
-    )
+    inside = view if view is not None and view.container else None
+    planned = disk.planned_mount(resolved, here, _FSTAB, Path("/")) if inside is None else None
     if state is not PlaceState.PRESENT:
         nearest = next((str(each) for each in looked_at.parents if _state(each) is PlaceState.PRESENT), None)
         return Place(
@@ -261,17 +273,14 @@ def _place(
             planned_mount=planned,
             nearest=nearest,
         )
-    view = (
-        registry.storage
-        if registry is not None and _state(registry.storage) is PlaceState.PRESENT
-        else looked_at
-    )
-    if registry is not None and registry.container:
-        mount = disk.mount_of(
-            registry.root, registry.process.folder / "mountinfo", read_only=disk.is_read_only(view)
-        )
+    seen = looked_at
+    if view is not None and _state(view.process.file(view.path)) is PlaceState.PRESENT:
+        seen = view.process.file(view.path)
+    read_only = disk.is_read_only(seen)
+    if inside is not None:
+        mount = disk.mount_of(inside.path, inside.process.folder / "mountinfo", read_only=read_only)
     else:
-        mount = disk.mount_of(resolved, _PROC / "self/mountinfo", read_only=disk.is_read_only(view))
+        mount = disk.mount_of(resolved, _PROC / "self/mountinfo", read_only=read_only)
     return Place(
         role=role,
         path=path,
@@ -305,47 +314,65 @@ def _is_empty(path: Path) -> bool:
         return False
 
 
+def _proxy_places(config: ProxyConfig | None, context: Context) -> Iterator[Place]:
+    """Where the reverse proxies of this host spool the bodies of uploads."""
+    from msgspec.structs import replace
+
+    port = context.target.effective_port if context.target.host else None
+    for folder in nginx_spools.spool_folders(config, port):
+        container = folder.container
+        place = _place(
+            folder.path,
+            folder.look,
+            role=PlaceRole.PROXY_TEMPORARY,
+            named_by=folder.named_by,
+            view=_View(folder.master, folder.path, container),
+            by_root=folder.writer is not None and folder.writer.user == 0,
+        )
+        if place.state is PlaceState.FORBIDDEN:
+            continue
+        if folder.writer is not None and place.state is PlaceState.PRESENT:
+            folders = [folder.look, *disk.folders_below(folder.look, _MOST_SPOOLS)]
+            rights = disk.rights_of(folders, folder.writer, place.mount, foreign_ids=folder.foreign_ids)
+            writer = Writer(
+                pid=folder.master.pid,
+                name=folder.master.name,
+                user=folder.writer.user,
+                user_name=registry_process.user_name(folder.writer.user) if not container else None,
+                group=folder.writer.group,
+                root=folder.path,
+                container=container,
+            )
+            place = replace(place, rights=rights, writer=writer)
+        yield place
+
+
 def _own_places(context: Context) -> Iterator[Place]:
     """Where the clients of this host keep and spool images."""
-    for path, named_by in _image_stores(context):
-        if _state(path) is PlaceState.PRESENT:
+    from msgspec.structs import replace
+
+    stores = image_stores.image_stores(
+        context.environment, context.home, daemon_json=context.options.daemon_json
+    )
+    for store in stores:
+        if _state(store.path) is PlaceState.PRESENT:
             yield _place(
-                str(path),
-                path,
+                str(store.path),
+                store.path,
                 role=PlaceRole.IMAGE_STORE,
-                named_by=named_by,
-                by_root=path.is_relative_to("/var/lib"),
+                named_by=store.named_by,
+                by_root=store.by_root,
             )
-    named = context.environment.get("TMPDIR")
-    # The default of containers/image for large files (containers.conf(5), image_copy_tmp_dir).
-    path = Path(named or "/var/tmp")  # noqa: S108 - looked at, nothing is written there
+    spool = image_stores.spool_folder(context.environment, context.home)
     place = _place(
-        str(path), path, role=PlaceRole.TEMPORARY, named_by="TMPDIR" if named else "podman's default"
+        str(spool.path),
+        spool.path,
+        role=PlaceRole.TEMPORARY,
+        named_by=spool.named_by,
+        by_root=spool.by_root,
     )
     if place.state is PlaceState.PRESENT:
-        from msgspec.structs import replace
-
-        (own,) = disk.rights_of([path], None, place.mount)[-1:] or (None,)
-        rights = (replace(own, writable=os.access(path, os.W_OK | os.X_OK)),) if own is not None else ()
+        (own,) = disk.rights_of([spool.path], None, place.mount)[-1:] or (None,)
+        rights = (replace(own, writable=os.access(spool.path, os.W_OK | os.X_OK)),) if own is not None else ()
         place = replace(place, rights=rights)
     yield place
-
-
-def _image_stores(context: Context) -> Iterator[tuple[Path, str]]:
-    yield Path(_data_root(context.options.daemon_json or _DAEMON_JSON) or "/var/lib/docker"), "docker"
-    yield Path("/var/lib/containerd"), "containerd"
-    yield Path("/var/lib/containers/storage"), "podman"
-    yield context.home / ".local/share/containers/storage", "podman"
-
-
-def _data_root(path: Path) -> str | None:
-    """``data-root`` of daemon.json (or ``graph``, its old name), or None."""
-    try:
-        with path.open("rb") as file:
-            settings = json.loads(file.read(_DAEMON_JSON_LIMIT))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(settings, dict):
-        return None
-    root = settings.get("data-root") or settings.get("graph")
-    return root if isinstance(root, str) and root.startswith("/") else None

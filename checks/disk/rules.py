@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from regdoctor.api import (
-    Certainty,
     ConfigFile,
     DiskUsage,
     Draft,
@@ -19,7 +18,9 @@ from regdoctor.api import (
     PlaceRole,
     PlaceState,
     Settings,
+    Severity,
     Space,
+    StorageContent,
     UnfinishedUploads,
     Upload,
     Writer,
@@ -41,13 +42,15 @@ _LAYERS = re.compile(
 )
 """Where docker, podman and containerd keep the layers that containers write to."""
 
-_PURGE_AGE = timedelta(hours=168)
 _PURGE_SLACK = timedelta(hours=25)
-"""The purger's default age; its interval of a day and the random wait of up to an hour (``uploadpurging``)."""
+"""The purger's interval of a day and its random wait of up to an hour (``uploadpurging``)."""
 _LEAST_UPLOADS = 10 * _MEBIBYTE
 _LEAST_SHARE = 0.01
 _YES = frozenset({"y", "yes", "true", "on"})
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+_TEMPORARY = (PlaceRole.TEMPORARY, PlaceRole.PROXY_TEMPORARY)
 
 
 def _size(number: int) -> str:
@@ -62,11 +65,22 @@ def _size(number: int) -> str:
 
 def _usable(place: Place, space: Space) -> int:
     """The bytes that whoever writes there may have."""
-    return space.free if place.by_root else space.available
+    left = space.free if place.by_root else space.available
+    return min([left, *(max(0, each.limit - each.used) for each in place.quotas if each.limit is not None)])
 
 
 def _usable_inodes(place: Place, space: Space) -> int:
-    return space.inodes_free if place.by_root else space.inodes_available
+    left = space.inodes_free if place.by_root else space.inodes_available
+    return min(
+        [
+            left,
+            *(
+                max(0, each.inode_limit - each.inodes)
+                for each in place.quotas
+                if each.inode_limit is not None
+            ),
+        ]
+    )
 
 
 def _is_full(place: Place) -> bool:
@@ -104,6 +118,7 @@ _WHAT = {
     PlaceRole.REGISTRY_STORAGE: "the registry's storage",
     PlaceRole.IMAGE_STORE: "images",
     PlaceRole.TEMPORARY: "temporary files",
+    PlaceRole.PROXY_TEMPORARY: "uploads on their way",
 }
 
 
@@ -126,7 +141,7 @@ def _reproduce(place: Place, command: str = "df -h {0}; df -i {0}") -> str:
 
 
 def _stores(usage: DiskUsage) -> tuple[Place, ...]:
-    return tuple(each for each in usage.places if each.role is not PlaceRole.TEMPORARY)
+    return tuple(each for each in usage.places if each.role not in _TEMPORARY)
 
 
 @rule("disk/full", "disk/low")
@@ -137,8 +152,6 @@ def space(usage: DiskUsage, settings: Settings) -> Iterator[Draft]:
         if place.space is None:
             continue
         left = _usable(place, place.space)
-        used = place.space.total - place.space.free
-        percent = 100 * left / max(used + left, 1)
         seen = f"{_where(group)} has {_size(left)} left of {_size(place.space.total)}"
         if _is_full(place):
             yield finding(
@@ -147,16 +160,44 @@ def space(usage: DiskUsage, settings: Settings) -> Iterator[Draft]:
                 reproduce=_reproduce(place),
                 evidence=EVIDENCE,
             )
-        elif percent < settings.disk_low_percent:
+            continue
+        low = list(_low(place, place.space, settings.min_free))
+        if low:
             yield finding(
                 "disk/low",
-                f"{seen}: {percent:.1f} %, less than the {settings.disk_low_percent:g} % that should be free.",
+                f"{_where(group)} has {' and '.join(low)}, less than the {settings.min_free:g} % that should be "
+                "free.",
                 reproduce=_reproduce(place),
                 evidence=EVIDENCE,
             )
 
 
+def _low(place: Place, seen: Space, least: float) -> Iterator[str]:
+    """Of what less than so many percent is left."""
+    left, used = seen.free if place.by_root else seen.available, seen.total - seen.free
+    percent = 100 * left / max(used + left, 1)
+    if percent < least:
+        yield f"{_size(left)} left of {_size(seen.total)}, which is {percent:.1f} %"
+    for quota in place.quotas:
+        if quota.limit:
+            left = max(0, quota.limit - quota.used)
+            percent = 100 * left / quota.limit
+            if percent < least:
+                yield f"{_size(left)} left of {quota.kind} {quota.id}'s quota, which is {percent:.1f} %"
+    if seen.inodes and not _lacks_inodes(place):
+        files = seen.inodes_free if place.by_root else seen.inodes_available
+        percent = 100 * files / seen.inodes
+        if percent < least:
+            yield f"{files:,} inodes left of {seen.inodes:,}, which is {percent:.1f} %"
+
+
 def _reserved(place: Place, seen: Space) -> str:
+    for each in place.quotas:
+        if each.limit is not None and each.limit - each.used <= seen.available:
+            return (
+                f" (the quota of {each.kind} {each.id} is {_size(each.limit)}, and {_size(each.used)} of it are "
+                "used; df counts the rest as free)"
+            )
     kept = seen.free - seen.available
     if place.by_root or kept <= 0:
         return ""
@@ -199,10 +240,21 @@ def inodes(usage: DiskUsage) -> Iterator[Draft]:
 def temporary(usage: DiskUsage) -> Iterator[Draft]:
     """Layers cannot be spooled."""
     for place in usage.places:
-        if place.role is not PlaceRole.TEMPORARY:
+        if place.role not in _TEMPORARY:
             continue
         why = _temporary_problem(place)
-        if why is not None:
+        if why is not None and place.role is PlaceRole.PROXY_TEMPORARY:
+            yield finding(
+                "disk/temp-full",
+                f"{place.path} ({place.named_by}), where nginx spools layers on their way to the registry, {why}. "
+                "Small layers pass, large ones get nginx's own 500, and the registry never sees them.",
+                fix=_spool_remedies(place),
+                reproduce=_reproduce(
+                    place, "df -h {0}; df -i {0}; ls -ld {0}; grep -h client_body /var/log/nginx/error.log"
+                ),
+                evidence=EVIDENCE,
+            )
+        elif why is not None:
             yield finding(
                 "disk/temp-full",
                 f"{place.path} ({place.named_by}), where podman, skopeo and buildah spool layers, {why}. Small "
@@ -220,7 +272,14 @@ def _temporary_problem(place: Place) -> str | None:
         return "is no folder"
     if place.mount is not None and place.mount.read_only:
         return "is mounted read-only"
-    if any(each.writable is False for each in place.rights):
+    barred = next((each for each in place.rights if each.writable is False), None)
+    if barred is not None and place.writer is not None:
+        where = "" if barred.path == place.path else f" {barred.path}"
+        return (
+            f"may not be {'entered' if barred.passage else 'written'} by nginx's workers, which run as "
+            f"{_user(place.writer)}:{where or ' it'} {_rights(barred)}"
+        )
+    if barred is not None:
         return "may not be written by this user"
     if place.space is not None and _is_full(place):
         return f"has {_size(_usable(place, place.space))} left of {_size(place.space.total)}"
@@ -264,18 +323,37 @@ def not_writable(usage: DiskUsage) -> Iterator[Draft]:
     barred = next((each for each in place.rights if each.writable is False), None)
     if barred is None:
         return
-    user = f"{writer.user_name} (uid {writer.user}" if writer.user_name else f"uid {writer.user} ("
     verb = "enter" if barred.passage else "make files in"
     yield finding(
         "disk/not-writable",
-        f"The registry, process {writer.pid} ({writer.name}), runs as {user}{', ' if writer.user_name else ''}"
-        f"gid {writer.group}) and may not {verb} {barred.path}, which {_rights(barred)}. /v2/ goes on answering; "
+        f"The registry, process {writer.pid} ({writer.name}), runs as {_user(writer)} "
+        f"and may not {verb} {barred.path}, which {_rights(barred)}. /v2/ goes on answering; "
         "every upload gets 500 at its first request, and the registry logs “permission denied”.",
         fix=(_remedy(barred, place, writer),),
         reproduce=_reproduce(
             place, f"ps -o user,group,args -p {writer.pid}; namei -l {{0}}/docker/registry/v2"
         ),
         evidence=EVIDENCE,
+    )
+
+
+def _user(writer: Writer) -> str:
+    """``www-data (uid 33, gid 33)``."""
+    if writer.user_name is not None:
+        return f"{writer.user_name} (uid {writer.user}, gid {writer.group})"
+    return f"uid {writer.user} (gid {writer.group})"
+
+
+def _spool_remedies(place: Place) -> tuple[str, ...]:
+    barred = next((each for each in place.rights if each.writable is False), None)
+    if barred is not None and place.writer is not None and not barred.passage:
+        owner = place.writer.user_name or str(place.writer.user)
+        return (f"give it the folder: chown -R {owner} {shlex.quote(place.path)}",)
+    if barred is not None:
+        return (f"let it pass: chmod o+x {shlex.quote(barred.path)}",)
+    return (
+        "switch spooling off in nginx: proxy_request_buffering off; proxy_http_version 1.1;",
+        "or move it to a larger disk: client_body_temp_path /big/disk;",
     )
 
 
@@ -297,7 +375,7 @@ def root_missing(usage: DiskUsage) -> Iterator[Draft]:
         return
     planned = place.planned_mount
     volume = (
-        f"/etc/fstab, line {planned.line}, mounts {planned.source} at {planned.point}, and nothing is mounted "
+        f"{planned.file}, line {planned.line}, mounts {planned.source} at {planned.point}, and nothing is mounted "
         "there."
         if planned is not None
         else ""
@@ -331,7 +409,8 @@ def root_missing(usage: DiskUsage) -> Iterator[Draft]:
 
 
 def _fstab(place: Place) -> tuple[str, ...]:
-    return (f"/etc/fstab:{place.planned_mount.line}",) if place.planned_mount is not None else ()
+    planned = place.planned_mount
+    return (f"{planned.file}:{planned.line}",) if planned is not None else ()
 
 
 @rule("disk/ephemeral")
@@ -377,37 +456,55 @@ def in_memory(config: ConfigFile) -> Iterator[Draft]:
 
 @rule("disk/stale-uploads")
 def stale_uploads(
-    uploads: UnfinishedUploads, usage: DiskUsage, moment: Moment, config: ConfigFile | None
+    uploads: UnfinishedUploads,
+    usage: DiskUsage,
+    moment: Moment,
+    settings: Settings,
+    config: ConfigFile | None,
+    content: StorageContent | None,
 ) -> Iterator[Draft]:
     """Uploads that were broken off, and that the registry's purger would have removed long ago."""
-    age = max(_PURGE_AGE, _configured_age(config) or _PURGE_AGE) + _PURGE_SLACK
+    configured = _configured_age(config)
+    age = timedelta(days=settings.upload_age)
+    if configured is not None:
+        age = max(age, configured + _PURGE_SLACK)
     stale = [each for each in uploads.uploads if moment.now - _begun(each) > age]
     size = sum(each.size for each in stale)
     place = _storage(usage)
     total = place.space.total if place is not None and place.space is not None else 0
-    if not stale or size < min(_LEAST_UPLOADS, max(int(total * _LEAST_SHARE), _MEBIBYTE)):
+    small = size < min(_LEAST_UPLOADS, max(int(total * _LEAST_SHARE), _MEBIBYTE))
+    # Who has a whole storage read wants to know of everything in it.
+    if not stale or (small and (content is None or content.blobs is None)):
         return
     oldest = min(_begun(each) for each in stale)
     repositories = sorted({each.repository for each in stale})
     unmarked = sum(each.started_at is None for each in stale)
     seen = [
-        f"{len(stale)} unfinished uploads hold {_size(size)} below {uploads.root} in "
+        f"{_number(len(stale), more=uploads.seen > len(uploads.uploads))} {_size(size)} below {uploads.root} in "
         f"{_listing(repositories)}; the oldest began on {oldest:%Y-%m-%d}.",
         "The registry removes such uploads after a week unless it is told otherwise: its purger is off, or it "
         "never runs long enough for its first round.",
     ]
     if unmarked:
-        seen.append(f"{unmarked} of them lack a readable startedat file: the purger never removes those.")
+        verb = "lacks" if unmarked == 1 else "lack"
+        seen.append(f"{unmarked} of them {verb} a readable startedat file: the purger never removes such.")
     if not uploads.complete:
         seen.append("Not every repository was looked at; there may be more.")
     yield finding(
         "disk/stale-uploads",
         " ".join(seen),
-        certainty=Certainty.PROVEN,
+        severity=Severity.INFO if small else None,
         reproduce=f"find {shlex.quote(uploads.root)}/docker/registry/v2/repositories -type d -name _uploads "
         "-exec du -sh {} + | sort -h | tail",
         evidence=("unfinished-uploads",),
     )
+
+
+def _number(uploads: int, *, more: bool) -> str:
+    """``3 unfinished uploads hold``."""
+    if uploads == 1 and not more:
+        return "1 unfinished upload holds"
+    return f"{'At least ' if more else ''}{uploads:,} unfinished uploads hold"
 
 
 def _begun(upload: Upload) -> datetime:

@@ -23,7 +23,8 @@ class Profile(StrEnum):
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The options of ``check``; the names are those of the command line.
 
-    ``timeout`` and ``deadline`` are seconds. ``resolvers`` and ``ntp_servers`` are ``ADDR[:PORT]`` texts.
+    ``timeout`` and ``deadline`` are seconds, ``min_free`` percent of bytes or inodes, ``upload_age`` days.
+    ``resolvers`` and ``ntp_servers`` are ``ADDR[:PORT]`` texts.
 
     ``fsck`` sets ``whole_storage``, with ``jobs`` (things to do at a time) and ``resume`` (the file to go on
     from); ``check`` reads only what the target's image needs of ``storage``.
@@ -76,3 +77,5 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float = 60.0
     clock_tolerance: float = 60.0
     expiry_warning: int = 21
+    min_free: float = 10.0
+    upload_age: float = 8.0

@@ -173,6 +173,33 @@ def ext4(
         image.unlink()
 
 
+@contextmanager
+def overlay(folder: Path, *, layers: Path) -> Iterator[Path]:
+    """Mount an overlay on a folder, with its layers below ``layers``, which lie in memory. Needs root."""
+    with tmpfs(layers):
+        parts = {name: layers / name for name in ("lower", "diff", "work")}
+        for part in (*parts.values(), folder):
+            part.mkdir(parents=True)
+        options = f"lowerdir={parts['lower']},upperdir={parts['diff']},workdir={parts['work']}"
+        subprocess.run(
+            [programs.path("mount"), "-t", "overlay", "-o", options, "overlay", folder], check=True
+        )
+        try:
+            yield folder
+        finally:
+            subprocess.run([programs.path("umount"), "--lazy", folder], check=True)
+
+
+@contextmanager
+def bind(source: Path, target: Path) -> Iterator[Path]:
+    """Show one folder at the place of another. Needs root."""
+    subprocess.run([programs.path("mount"), "--bind", source, target], check=True)
+    try:
+        yield target
+    finally:
+        subprocess.run([programs.path("umount"), "--lazy", target], check=True)
+
+
 def remount(folder: Path, *, read_only: bool) -> None:
     """Make a mounted file system read-only, or writable again. Needs root."""
     mode = "ro" if read_only else "rw"

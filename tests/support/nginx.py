@@ -94,7 +94,8 @@ class Nginx:
 
     ``servers`` are ReverseProxy objects or the text of server blocks; ``upstreams`` are groups by name with
     their ``host:port`` members; ``http`` are further lines of the http block. The port to wait for is the
-    first ReverseProxy's, or ``ready_on``.
+    first ReverseProxy's, or ``ready_on``. ``user`` is the account of its workers: their usual one cannot enter a
+    test's private folder.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Nginx:
         http: Sequence[str] = (),
         ready_on: tuple[str, int] | None = None,
         namespace: Namespace | None = None,
+        user: str = "root",
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
@@ -121,7 +123,7 @@ class Nginx:
             *http,
             *(server if isinstance(server, str) else server.block() for server in servers),
         ]
-        self.config_path.write_text(_configuration(directory, blocks))
+        self.config_path.write_text(_configuration(directory, blocks, user))
         self.daemon = Daemon(
             [programs.path("nginx"), "-p", directory, "-c", self.config_path],
             log=directory / "nginx.log",
@@ -173,9 +175,8 @@ class Nginx:
         return path.read_text(errors="replace") if path.exists() else ""
 
 
-def _configuration(directory: Path, blocks: Sequence[str]) -> str:
-    # The workers' usual account cannot enter a test's private folder.
-    user = ["user root;"] if os.geteuid() == 0 else []
+def _configuration(directory: Path, blocks: Sequence[str], account: str) -> str:
+    user = [f"user {account};"] if os.geteuid() == 0 else []
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     lines = [
         *user,

@@ -16,7 +16,7 @@ import click
 from regdoctor.cli import reports
 from regdoctor.cli.errors import Misuse, say
 from regdoctor.cli.options import report_options
-from regdoctor.cli.parameters import Seconds, SectionedCommand, section
+from regdoctor.cli.parameters import Days, Seconds, SectionedCommand, section
 from regdoctor.cli.run_state import RunState, debug_option, pass_state
 
 if TYPE_CHECKING:
@@ -51,6 +51,14 @@ _how = section("How, and how long")
     type=Seconds(),
     metavar="SECONDS",
     help="The longest that reading may take; what was seen by then is judged. Default: none.",
+)
+@_what(
+    "--upload-age",
+    type=Days(),
+    default=8.0,
+    show_default=True,
+    metavar="DAYS",
+    help="After so long an upload that nobody goes on with is abandoned.",
 )
 @report_options
 @debug_option
@@ -116,6 +124,7 @@ def _run(
         verify_blobs=given["verify"],
         jobs=given["jobs"],
         resume=given["resume"],
+        upload_age=given["upload_age"],
     )
     from msgspec.structs import replace
 

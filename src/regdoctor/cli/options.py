@@ -15,7 +15,9 @@ from regdoctor.cli.parameters import (
     FILE,
     FILE_OR_STDIN,
     FOLDER,
+    Days,
     Nameserver,
+    Percent,
     Platform,
     ProxyUrl,
     ReportFile,
@@ -45,6 +47,14 @@ _host = section("Evidence from this host")
 _which = section("Which checks, and how long")
 _output = section("Output")
 
+_UPLOAD_AGE: Final = _host(
+    "--upload-age",
+    type=Days(),
+    default=8.0,
+    show_default=True,
+    metavar="DAYS",
+    help="After so long an upload that nobody goes on with is abandoned.",
+)
 _REGISTRY_PROCESS: Final = (
     _host("--registry-version", type=click.Choice(["2.8", "3"]), help="The registry's major version."),
     _host("--env-file", type=FILE, metavar="FILE", help="What the registry process gets in its environment."),
@@ -171,6 +181,15 @@ _OPTIONS: Final = (
     _host("--registries-conf", type=FILE, metavar="FILE", help="registries.conf of podman and CRI-O."),
     _host("--policy", type=FILE, metavar="FILE", help="policy.json of podman and CRI-O."),
     _host("--pull-secret", type=FILE, metavar="FILE", help="A Kubernetes pull secret."),
+    _host(
+        "--min-free",
+        type=Percent(),
+        default=10.0,
+        show_default=True,
+        metavar="PERCENT",
+        help="Warn where less of a disk's bytes or inodes is free.",
+    ),
+    _UPLOAD_AGE,
     *_REGISTRY_PROCESS,
     *_CHOICE,
     _which(

@@ -12,6 +12,7 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 LONGEST_SECONDS: Final = 86_400
+LONGEST_DAYS: Final = 36_500
 _PLATFORM: Final = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 
@@ -42,6 +43,38 @@ class Seconds(click.ParamType[float]):
                 ctx,
             )
         return seconds
+
+
+class Percent(click.ParamType[float]):
+    """A share of something, from 0 to 100."""
+
+    name = "percent"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads the number, with or without the sign."""
+        try:
+            percent = float(str(value).removesuffix("%"))
+        except ValueError:
+            percent = float("nan")
+        if not 0 <= percent <= 100:
+            self.fail(f"{value!r} is not a percentage from 0 to 100", param, ctx)
+        return percent
+
+
+class Days(click.ParamType[float]):
+    """A number of days, not negative."""
+
+    name = "days"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads the number; fractions are allowed."""
+        try:
+            days = float(value)
+        except ValueError:
+            days = float("nan")
+        if not 0 <= days <= LONGEST_DAYS:
+            self.fail(f"{value!r} is not a number of days from 0 to {LONGEST_DAYS}", param, ctx)
+        return days
 
 
 class Tag(click.ParamType[str]):

@@ -192,6 +192,8 @@ def settings_of(options: Options) -> Settings:
         timeout=options.timeout,
         clock_tolerance=options.clock_tolerance,
         expiry_warning=options.expiry_warning,
+        min_free=options.min_free,
+        upload_age=options.upload_age,
         profile=options.profile.value,
         registry_version=options.registry_version,
         lint=options.lint,

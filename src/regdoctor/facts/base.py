@@ -185,7 +185,8 @@ class Moment(Fact, frozen=True, kw_only=True):
 class Settings(Fact, frozen=True, kw_only=True):
     """What the caller asked for, as far as rules judge by it. Holds no secret.
 
-    ``timeout`` is one network step in seconds; ``clock_tolerance`` seconds; ``expiry_warning`` days.
+    ``timeout`` is one network step in seconds; ``clock_tolerance`` seconds; ``expiry_warning`` and ``upload_age``
+    days; ``min_free`` percent.
     """
 
     plain_http: bool = False
@@ -198,4 +199,5 @@ class Settings(Fact, frozen=True, kw_only=True):
     registry_version: str | None = None
     lint: FileKind | None = None
     """Set where a file is judged by itself: it may belong to another host, so what it names need not be here."""
-    disk_low_percent: float = 10.0
+    min_free: float = 10.0
+    upload_age: float = 8.0

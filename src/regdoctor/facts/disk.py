@@ -18,6 +18,8 @@ class PlaceRole(StrEnum):
     """A client keeps its images there."""
     TEMPORARY = "temporary"
     """A client spools layers there."""
+    PROXY_TEMPORARY = "proxy-temporary"
+    """A reverse proxy spools the bodies of uploads there."""
 
 
 class PlaceState(StrEnum):
@@ -70,7 +72,7 @@ class FolderRights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Writer(msgspec.Struct, frozen=True, kw_only=True):
-    """The process that writes to the registry's storage."""
+    """The process that writes to a place: the registry, or a worker of a reverse proxy."""
 
     pid: int
     name: str
@@ -78,14 +80,33 @@ class Writer(msgspec.Struct, frozen=True, kw_only=True):
     user_name: str | None
     group: int
     root: str
-    """The storage's root as that process has it."""
+    """The folder as that process has it."""
     container: bool = False
     """Whether it has another root folder than this host."""
 
 
-class PlannedMount(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of /etc/fstab (fstab(5)) for a folder where nothing is mounted now."""
+class QuotaKind(StrEnum):
+    """Whose use a quota limits."""
 
+    USER = "user"
+    GROUP = "group"
+
+
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user or group may have of a file system (quotactl(2)). Null where there is no limit."""
+
+    kind: QuotaKind
+    id: int
+    limit: int | None
+    used: int
+    inode_limit: int | None
+    inodes: int
+
+
+class PlannedMount(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of /etc/fstab (fstab(5)), or a unit (systemd.mount(5)), for a folder where nothing is mounted now."""
+
+    file: str = "/etc/fstab"
     line: int
     source: str
     point: str
@@ -113,6 +134,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     planned_mount: PlannedMount | None = None
     nearest: str | None = None
     """The nearest folder above that exists, where it is missing."""
+    quotas: tuple[Quota, ...] = ()
+    """Of whoever writes there."""
+    writer: Writer | None = None
+    """The reverse proxy that spools there."""
 
 
 class DiskUsage(Fact, frozen=True, kw_only=True):

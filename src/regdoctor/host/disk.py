@@ -21,6 +21,7 @@ from regdoctor.facts.disk import (
 )
 from regdoctor.host.processes import Identity
 from regdoctor.host.storage.files import read_file, shown
+from regdoctor.host.systemd_units import UNIT_FOLDERS, text_of, unit_file
 
 _FILE_LIMIT = 4 * 1024 * 1024
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -88,9 +89,14 @@ def mount_of(path: str, mountinfo: Path, *, read_only: bool) -> Mount | None:
     return best
 
 
-def planned_mount(path: str, mount: Mount | None, fstab: Path) -> PlannedMount | None:
-    """The mount that fstab wants for a path, or for a folder above it, and that is not there."""
-    wanted: PlannedMount | None = None
+def planned_mount(
+    path: str, mount: Mount | None, fstab: Path, root: Path | None = None
+) -> PlannedMount | None:
+    """The mount that fstab or systemd wants for a path, or for a folder above it, and that is not there.
+
+    :param root: below which the units of systemd lie; they are not looked at by default.
+    """
+    wanted = _mount_unit(path, root) if root is not None else None
     for number, line in enumerate(_text(fstab).splitlines(), start=1):
         fields = line.split()
         if len(fields) < 4 or fields[0].startswith("#") or fields[2] == "swap":
@@ -104,6 +110,41 @@ def planned_mount(path: str, mount: Mount | None, fstab: Path) -> PlannedMount |
     if wanted is None or mount is None or PurePosixPath(mount.point).is_relative_to(wanted.point):
         return None
     return wanted
+
+
+def _mount_unit(path: str, root: Path) -> PlannedMount | None:
+    """The unit that systemd has for a path, or for the nearest folder above it (systemd.mount(5))."""
+    for point in (PurePosixPath(path), *PurePosixPath(path).parents):
+        if str(point) == "/":
+            return None
+        unit = unit_file(root, f"{_escaped(point)}.mount")
+        if unit is None:
+            continue
+        for number, line in enumerate(text_of(unit).splitlines(), start=1):
+            name, _sign, value = line.partition("=")
+            if name.strip() == "What":
+                enabled = any(
+                    any((root / folder).glob(f"*.{kind}/{unit.name}"))
+                    for folder in UNIT_FOLDERS
+                    for kind in ("wants", "requires")
+                )
+                return PlannedMount(
+                    file=str(unit), line=number, source=value.strip(), point=str(point), automatic=enabled
+                )
+    return None
+
+
+def _escaped(path: PurePosixPath) -> str:
+    """A path as the name of a unit (systemd.unit(5), "String Escaping for Inclusion in Unit Names")."""
+    text = "/".join(path.parts[1:])
+    return "".join(
+        "-"
+        if each == "/"
+        else each
+        if (each.isascii() and each.isalnum()) or each in ":_" or (each == "." and number)
+        else "".join(f"\\x{byte:02x}" for byte in each.encode())
+        for number, each in enumerate(text)
+    )
 
 
 def rights_of(
@@ -241,6 +282,12 @@ def _started(path: Path) -> datetime | None:
     except (OSError, ValueError):
         return None
     return moment if moment.tzinfo is not None else None
+
+
+def folders_below(folder: Path, most: int) -> list[Path]:
+    """Some of the folders in a folder, and of those in these."""
+    first = [folder / name for name in _folders(folder)[:most]]
+    return [*first, *(each / name for each in first for name in _folders(each)[:most])][:most]
 
 
 def _folders(folder: Path) -> list[str]:

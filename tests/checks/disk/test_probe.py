@@ -23,6 +23,7 @@ from regdoctor.api import (
 from regdoctor.checks.disk import probe
 from regdoctor.context import Deadline
 from regdoctor.host.config_file import parse_config
+from regdoctor.oci.reference import parse_target
 
 
 class _Context:
@@ -30,6 +31,7 @@ class _Context:
 
     def __init__(self, home: Path, environment: dict[str, str], options: dict[str, Any]) -> None:
         self.options = Options(**options)
+        self.target = parse_target("reg.test:5000/app:1.0")
         self.deadline = Deadline(seconds=20, step=5)
         self.environment = environment
         self.home = home
@@ -152,9 +154,3 @@ class TestThisHostsOwn:
         daemon_json.write_text(json.dumps({"data-root": str(root)}))
         usage = probe.look(None, context(home, profile=Profile.HOST, daemon_json=daemon_json))
         assert str(root) in [each.path for each in usage.places if each.named_by == "docker"]
-
-    @pytest.mark.parametrize("text", ["", "[]", "{", '{"data-root": 5}', '{"data-root": "x"}', "[" * 100_000])
-    def test_a_daemon_json_that_says_nothing_is_survived(self, tmp_path: Path, text: str) -> None:
-        file = tmp_path / "daemon.json"
-        file.write_text(text)
-        assert probe._data_root(file) is None

@@ -18,8 +18,12 @@ from regdoctor.api import (
     PlaceRole,
     PlaceState,
     PlannedMount,
+    Quota,
+    QuotaKind,
     Settings,
+    Severity,
     Space,
+    StorageContent,
     UnfinishedUploads,
     Upload,
     Writer,
@@ -75,11 +79,17 @@ def judge(
     writer: Writer | None = None,
     config: ConfigFile | None = None,
     uploads: tuple[Upload, ...] = (),
+    seen: int = 0,
+    settings: Settings | None = None,
+    content: StorageContent | None = None,
 ) -> list[Draft]:
     usage = DiskUsage(places=places, writer=writer)
-    unfinished = UnfinishedUploads(root="/srv/registry", uploads=uploads, complete=True)
+    settings = settings or Settings()
+    unfinished = UnfinishedUploads(
+        root="/srv/registry", uploads=uploads, seen=max(seen, len(uploads)), complete=True
+    )
     return [
-        *rules.space(usage, Settings()),
+        *rules.space(usage, settings),
         *rules.inodes(usage),
         *rules.temporary(usage),
         *rules.read_only(usage, config),
@@ -87,7 +97,7 @@ def judge(
         *rules.root_missing(usage),
         *rules.ephemeral(usage),
         *(rules.in_memory(config) if config is not None else ()),
-        *rules.stale_uploads(unfinished, usage, Moment(now=NOW), config),
+        *rules.stale_uploads(unfinished, usage, Moment(now=NOW), settings, config, content),
     ]
 
 
@@ -141,8 +151,8 @@ class TestSpace:
 
     def test_the_threshold_is_the_callers(self) -> None:
         usage = DiskUsage(places=(place(space=space(20 * GIB)),))
-        assert codes(list(rules.space(usage, Settings(disk_low_percent=30)))) == ["disk/low"]
-        assert list(rules.space(usage, Settings(disk_low_percent=5))) == []
+        assert codes(list(rules.space(usage, Settings(min_free=30)))) == ["disk/low"]
+        assert list(rules.space(usage, Settings(min_free=5))) == []
 
     def test_what_is_reserved_for_root_is_not_the_registrys(self) -> None:
         draft = single(judge(place(space=space(0, free=5 * GIB))), "disk/full")
@@ -174,8 +184,8 @@ class TestInodes:
         assert "50.0 GiB of space are free" in draft.detail
 
     def test_fewer_than_one_upload_needs_are_none(self) -> None:
-        single(judge(place(space=space(inodes_free=7))), "disk/inodes-exhausted")
-        assert judge(place(space=space(inodes_free=100))) == []
+        single(judge(place(space=space(inodes_free=100))), "disk/low")
+        single(judge(place(space=space(inodes_free=100))), "disk/low")
 
 
 class TestTemporary:
@@ -383,7 +393,7 @@ class TestStaleUploads:
 
     def test_those_without_a_start_are_never_removed(self) -> None:
         draft = single(judge(place(), uploads=(self.upload(30, marked=False),)), "disk/stale-uploads")
-        assert "1 of them lack a readable startedat file" in draft.detail
+        assert "1 of them lacks a readable startedat file" in draft.detail
 
     @pytest.mark.parametrize(
         ("age", "found"), [("720h", False), ("24h", True), ("1d", True), ("720h0m0s", False)]
@@ -392,3 +402,88 @@ class TestStaleUploads:
         text = f"storage: {{filesystem: {{}}, maintenance: {{uploadpurging: {{age: {age}}}}}}}\n"
         drafts = judge(place(), uploads=(self.upload(20),), config=config(text))
         assert codes(drafts) == (["disk/stale-uploads"] if found else [])
+
+    def test_the_caller_may_set_the_age(self) -> None:
+        young = (self.upload(3),)
+        assert judge(place(), uploads=young) == []
+        single(judge(place(), uploads=young, settings=Settings(upload_age=2)), "disk/stale-uploads")
+
+    def test_where_more_are_than_are_listed_it_is_said(self) -> None:
+        draft = single(judge(place(), uploads=(self.upload(30),), seen=7), "disk/stale-uploads")
+        assert draft.detail.startswith("At least 1 unfinished upload")
+
+    def test_who_has_a_whole_storage_read_hears_of_crumbs_too(self) -> None:
+        whole = StorageContent(
+            given="/srv", root="/srv", tree="/srv/docker/registry/v2", complete=True, blobs=5
+        )
+        draft = single(
+            judge(place(), uploads=(self.upload(30, size=10),), content=whole), "disk/stale-uploads"
+        )
+        assert draft.severity is Severity.INFO
+
+
+class TestProxy:
+    NGINX = Writer(pid=7, name="nginx", user=33, user_name="www-data", group=33, root="/var/lib/nginx/body")
+
+    def spool(self, **changes: Any) -> Place:
+        return place(
+            role=PlaceRole.PROXY_TEMPORARY,
+            path="/var/lib/nginx/body",
+            named_by="nginx.conf:5:1",
+            given=False,
+            writer=self.NGINX,
+            **changes,
+        )
+
+    def test_a_folder_with_space_and_rights_is_no_finding(self) -> None:
+        assert judge(self.spool()) == []
+        # A busy proxy's folder may be rather full now and then.
+        assert judge(self.spool(space=space(GIB))) == []
+
+    def test_a_full_one_breaks_large_layers(self) -> None:
+        draft = single(judge(self.spool(space=space(0))), "disk/temp-full")
+        assert "/var/lib/nginx/body (nginx.conf:5:1)" in draft.detail
+        assert "nginx's own 500" in draft.detail
+        assert "proxy_request_buffering off" in draft.fix[0]
+
+    def test_one_of_another_user_is_named_with_both(self) -> None:
+        rights = (FolderRights(path="/var/lib/nginx/body", owner=101, group=0, mode="0700", writable=False),)
+        draft = single(judge(self.spool(rights=rights)), "disk/temp-full")
+        assert "run as www-data (uid 33, gid 33): it belongs to uid 101" in draft.detail
+        assert draft.fix == ("give it the folder: chown -R www-data /var/lib/nginx/body",)
+
+
+class TestQuota:
+    @staticmethod
+    def limited(**changes: Any) -> Place:
+        values: dict[str, Any] = {"limit": GIB, "used": 0, "inode_limit": None, "inodes": 5, **changes}
+        return place(quotas=(Quota(kind=QuotaKind.USER, id=33, **values),))
+
+    def test_with_room_is_no_finding(self) -> None:
+        assert judge(self.limited()) == []
+
+    def test_that_is_used_up_is_full_whatever_the_disk_has(self) -> None:
+        draft = single(judge(self.limited(used=GIB)), "disk/full")
+        assert "the quota of user 33 is 1.0 GiB, and 1.0 GiB of it are used" in draft.detail
+
+    def test_of_inodes_too(self) -> None:
+        single(judge(self.limited(limit=None, inode_limit=5)), "disk/inodes-exhausted")
+
+    def test_with_little_room_is_low(self) -> None:
+        draft = single(judge(self.limited(used=GIB - MIB * 20)), "disk/low")
+        assert "20.0 MiB left of user 33's quota, which is 2.0 %" in draft.detail
+
+
+class TestThresholds:
+    def test_few_inodes_are_low(self) -> None:
+        draft = single(judge(place(space=space(inodes_free=40_000))), "disk/low")
+        assert "40,000 inodes left of 1,000,000, which is 4.0 %" in draft.detail
+
+    def test_few_bytes_and_few_inodes_are_one_finding(self) -> None:
+        draft = single(judge(place(space=space(GIB, inodes_free=40_000))), "disk/low")
+        assert "which is 1.0 % and 40,000 inodes left" in draft.detail
+
+    def test_the_caller_may_set_them(self) -> None:
+        given = place(space=space(GIB, inodes_free=40_000))
+        assert judge(given, settings=Settings(min_free=0.5)) == []
+        single(judge(place(space=space(40 * GIB)), settings=Settings(min_free=50)), "disk/low")
