@@ -11,8 +11,8 @@ configuration, or by profile where it listens on the target's port: its folder f
 there, writable for its workers, and not full. Less than ``--min-free`` percent of bytes or inodes is little; an
 upload that nobody goes on with for ``--upload-age`` days is abandoned, or longer where
 ``storage.maintenance.uploadpurging.age`` is longer. A configuration alone proves nothing about this host: it may
-be meant for a container. So its folder counts where a registry that runs here was started with it, or the caller says by the
-profile that this is the registry's host.
+be meant for a container. So its folder counts where a registry that runs here was started with it, or the caller
+says by the profile that this is the registry's host.
 
 ``DiskUsage`` sees a folder as the registry process does that writes to it, where one is found: with its user,
 its capabilities, quotas and own mounts. A volume is missing where /etc/fstab or a unit of systemd wants a mount
