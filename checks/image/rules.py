@@ -99,6 +99,21 @@ def invalid_reference(target: Target) -> Iterator[Draft]:
     )
 
 
+@rule("image/invalid-reference")
+def name_of_another_script(target: Target) -> Iterator[Draft]:
+    """The host is written in letters that clients do not take, and was put into A-labels here."""
+    if target.reference is not None and not target.text.isascii() and target.host != target.ascii_host:
+        yield finding(
+            "image/invalid-reference",
+            f"{target.text} was read as {target.reference.text}: in the names of images clients take hosts in "
+            "their ASCII form alone and refuse this spelling before they contact anything: “invalid reference "
+            "format”.",
+            severity=Severity.INFO,
+            fix=(f"write {target.reference.text}",),
+            reproduce=f"docker pull {shlex.quote(target.text)}",
+        )
+
+
 @rule("image/host-missing")
 def host_missing(
     target: Target,

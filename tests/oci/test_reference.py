@@ -203,7 +203,7 @@ def test_what_is_spelt_out_reads_back_the_same(host: str, name: str, tag: str, d
         ("HTTPS://reg.test/v2/", "reg.test:443", "reg.test"),
         ("https://reg.test:8443/", "reg.test:8443", "reg.test:8443"),
         ("http://registry", "registry:80", "registry"),
-        ("bücher.test:5000", "xn--bcher-kva.test:5000", "bücher.test:5000"),
+        ("bücher.test:5000", "xn--bcher-kva.test:5000", "xn--bcher-kva.test:5000"),
         ("docker.io", "registry-1.docker.io:443", "docker.io"),
         ("https://index.docker.io", "registry-1.docker.io:443", "docker.io"),
     ],
@@ -293,3 +293,20 @@ def test_no_text_crashes_the_target_parser(text: str) -> None:
         return
     assert target.ascii_host.isascii()
     assert 1 <= target.effective_port <= 65535
+
+
+@pytest.mark.parametrize("text", ["bücher.test:5000/team/app:1.0", "BÜCHER.test:5000/team/app:1.0"])
+def test_an_image_of_a_host_of_another_script_is_read_with_a_labels(text: str) -> None:
+    target = parse_target(text)
+
+    assert target.text == text
+    assert (target.registry, target.domain) == ("xn--bcher-kva.test:5000", "xn--bcher-kva.test:5000")
+    assert target.reference == parse_reference("xn--bcher-kva.test:5000/team/app:1.0")
+
+
+@pytest.mark.parametrize(
+    "text", ["bücher..test/app", "\u2028.test/app", "bücher.test:x/app", "bücher.test/App"]
+)
+def test_a_host_of_another_script_excuses_nothing_else(text: str) -> None:
+    with pytest.raises(InvalidReference):
+        parse_target(text)

@@ -171,13 +171,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         """``host[:port]`` as it stands in image names: with the port only where it was written.
 
         Folders under ``certs.d`` and the entries of ``config.json`` and ``insecure-registries`` are named
-        like this; it is ``docker.io`` for Docker Hub.
+        like this; it is ``docker.io`` for Docker Hub. Clients take names of other scripts as A-labels alone.
         """
         if self.reference is not None:
             return self.reference.domain
         if self.host == DOCKER_HUB_REGISTRY and self.port is None:
             return DOCKER_HUB_DOMAIN
-        host = bracketed(self.host)
+        host = bracketed(self.host if self.host.isascii() else self.ascii_host)
         return host if self.port is None else f"{host}:{self.port}"
 
     @property
@@ -258,6 +258,9 @@ def parse_target(text: str) -> Target:
       the ports that registries use lie at 3000 and above. Where that guess is wrong, ``http://``,
       ``https://`` or a trailing ``/`` forces a registry and ``docker.io/library/…`` forces an image.
 
+    A host of another script (``bücher.test:5000/app``) is put into A-labels (RFC 5890), the only form that clients
+    take in the name of an image.
+
     ``docker.io`` and ``index.docker.io`` stand for the host that clients contact, ``registry-1.docker.io``.
 
     Raises ``InvalidReference``; user names and passwords in a URL are refused and never repeated.
@@ -275,9 +278,16 @@ def parse_target(text: str) -> Target:
     if "/" not in text and _names_a_registry(text):
         return _registry_target(text, None, text, 0)
 
-    reference = parse_reference(text)
-    host, port = _split_port(reference.registry, 0, text)
-    return Target(text=text, host=host, ascii_host=_ascii_host(host, 0, text), port=port, reference=reference)
+    domain, slash, path = text.partition("/")
+    if slash and not domain.isascii():
+        host, port = _split_port(domain, 0, text)
+        ascii_host = _ascii_host(host, 0, text)
+        reference = parse_reference(f"{ascii_host}{domain[len(host) :]}/{path}")
+    else:
+        reference = parse_reference(text)
+        host, port = _split_port(reference.registry, 0, text)
+        ascii_host = _ascii_host(host, 0, text)
+    return Target(text=text, host=host, ascii_host=ascii_host, port=port, reference=reference)
 
 
 def defective_target(text: str, error: InvalidReference, place: str) -> Target:
