@@ -6,6 +6,7 @@ where it passes, nothing is wrong.
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ from tests.support.certificates import CertificateFiles
 from tests.support.haproxy import Haproxy
 from tests.support.images import push_image
 from tests.support.nginx import Nginx
+from tests.support.programs import path
 from tests.support.regdoctor_cli import (
     CliResult,
     assert_has,
     assert_healthy,
+    assert_lacks,
     assert_single_root_cause,
     run_regdoctor,
 )
@@ -636,7 +639,7 @@ class TestTimeout:
         ],
     )
     def test_caddy(
-        self, registry: Registry, certificate: CertificateFiles, tmp_path: Path, options: dict[str, list[str]]
+        self, registry: Registry, certificate: CertificateFiles, tmp_path: Path, options: dict[str, Any]
     ) -> None:
         with Caddy(
             tmp_path / "caddy", f"127.0.0.1:{registry.port}", name=NAME, tls=certificate, **options
@@ -646,3 +649,96 @@ class TestTimeout:
 
         assert found["certainty"] == "proven"
         assert assert_has(result, "push/cut-off")["caused_by"] == found["id"]
+
+
+class TestFiles:
+    """A limit in an included file, in every way that the configuration may be handed over."""
+
+    @pytest.fixture
+    def split(self, open_stage: Open, tmp_path: Path) -> Stage:
+        (tmp_path / "snippets").mkdir()
+        (tmp_path / "snippets" / "10-limits.conf").write_text("# of the web shop\nclient_max_body_size 1m;\n")
+        (tmp_path / "snippets" / "README").write_text("not for nginx\n")
+        stage = open_stage(f"include {tmp_path}/snippets/*.conf;\n{location(RIGHT)}")
+        assert "413" in stage.push().stderr
+        return stage
+
+    @nginx
+    def test_the_file_itself(self, split: Stage, tmp_path: Path) -> None:
+        found = assert_single_root_cause(split.lint(), "proxyconf/body-size")
+
+        assert found["evidence"] == [f"{tmp_path}/snippets/10-limits.conf:2"]
+
+    @nginx
+    def test_a_dump(self, split: Stage, tmp_path: Path) -> None:
+        dump = tmp_path / "dump.txt"
+        command = [path("nginx"), "-T", "-p", split.proxy.directory, "-c", split.file]
+        dump.write_text(
+            subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+        )
+        (tmp_path / "snippets" / "10-limits.conf").unlink()
+        found = assert_single_root_cause(run_regdoctor("lint", dump), "proxyconf/body-size")
+
+        assert found["evidence"] == [f"{tmp_path}/snippets/10-limits.conf:2"]
+
+    @nginx
+    def test_sarif_has_line_and_column(self, split: Stage, tmp_path: Path) -> None:
+        result = run_regdoctor("lint", split.file, "--format", "sarif", report_format=None)
+        (shown,) = (
+            each for each in json.loads(result.stdout)["runs"][0]["results"] if each["level"] == "error"
+        )
+        place = shown["locations"][0]["physicalLocation"]
+
+        assert place["artifactLocation"]["uri"] == f"file://{tmp_path}/snippets/10-limits.conf"
+        assert place["region"] == {"startLine": 2, "startColumn": 1}
+
+    @nginx
+    def test_a_file_that_is_gone_is_said_to_be_missing(self, split: Stage, tmp_path: Path) -> None:
+        text = split.file.read_text().replace("snippets/*.conf", "snippets/limits.inc")
+        changed = tmp_path / "changed" / "nginx.conf"
+        changed.parent.mkdir()
+        changed.write_text(text)
+        result = run_regdoctor("lint", changed)
+        (check_,) = (each for each in result.report["targets"][0]["checks"] if each["id"] == "proxyconf")
+
+        assert_lacks(result, "proxyconf/body-size")
+        assert "snippets/limits.inc" in check_["reason"]
+        assert "no such file or directory; or give the output of nginx -T" in check_["reason"]
+
+    @nginx
+    @pytest.mark.parametrize("included", [True, False])
+    def test_a_file_that_may_not_be_read_is_said_to_be_so(self, open_tmp_path: Path, included: bool) -> None:
+        closed = open_tmp_path / "limits.conf"
+        closed.write_text("client_max_body_size 0;\n")
+        main = open_tmp_path / "nginx.conf"
+        main.write_text(
+            f"http {{ server {{ server_name {NAME}; include limits.conf; {location(RIGHT)} }} }}\n"
+        )
+        (closed if included else main).chmod(0o600)
+        result = run_regdoctor("lint", "--kind", "nginx", main, user="nobody")
+        (check_,) = (each for each in result.report["targets"][0]["checks"] if each["id"] == "proxyconf")
+
+        assert "permission denied; run regdoctor as root, or as a user who may read it" in check_["reason"]
+        assert_lacks(result, "proxyconf/body-size")
+
+
+@nginx
+def test_of_several_servers_that_of_the_target_is_judged(
+    registry: Registry, start_nginx: StartNginx, certificate: CertificateFiles
+) -> None:
+    """Two registries behind one nginx, of which one has a limit; and a web shop with one."""
+    port = ports.free_port()
+    tls = f"ssl_certificate {certificate.fullchain}; ssl_certificate_key {certificate.key};"
+    right = RIGHT.replace("UPSTREAM", str(registry.port))
+
+    def server(name: str, limit: str) -> str:
+        head = f"listen 127.0.0.1:{port} ssl; server_name {name}; {tls}"
+        return f"server {{ {head}\nclient_max_body_size {limit}; {location(right)} }}\n"
+
+    servers = (server("www.test", "1k"), server("registry2.test", "1m"), server(NAME, "0"))
+    proxy = start_nginx(*servers, ready_on=("127.0.0.1", port))
+    assert push(f"{NAME}:{port}", registry, certificate.ca).returncode == 0
+
+    assert_healthy(check(f"https://{NAME}:{port}", proxy.config_path, certificate.ca))
+    found = assert_single_root_cause(run_regdoctor("lint", proxy.config_path), "proxyconf/body-size")
+    assert "registry2.test" in proxy.config_path.read_text().splitlines()[found["places"][0]["line"] - 2]
