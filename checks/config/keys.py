@@ -151,10 +151,18 @@ def _common(one: Path, other: Path) -> int:
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
 
 
-def wrong_types(configuration: EffectiveConfiguration) -> Iterator[Draft]:
-    """Values that the registry's YAML decoder refuses."""
-    settings = configuration.settings
-    for mismatch in registry_values.mismatches(registry_values.tree(settings.entries), ()):
+def wrong_types(file: ConfigFile, configuration: EffectiveConfiguration) -> Iterator[Draft]:
+    """Values that the registry's YAML decoder refuses: it reads the file before any variable replaces them."""
+    written = {
+        mismatch.path: mismatch
+        for mismatch in registry_values.mismatches(registry_values.tree(file.entries), ())
+    }
+    changed = {
+        mismatch.path: mismatch
+        for mismatch in registry_values.mismatches(registry_values.tree(configuration.settings.entries), ())
+    }
+    for mismatch in (changed | written).values():
+        settings = file if mismatch.path in written else configuration.settings
         entry = settings.get(*mismatch.path)
         if entry is None or mismatch.path == ("version",):
             continue
@@ -179,10 +187,10 @@ def wrong_values(configuration: EffectiveConfiguration) -> Iterator[Draft]:
     settings = configuration.settings
     for entry in settings.entries:
         key = registry_keys.schema().find(entry.path)
-        if key is None or entry.kind in ("null", "map", "list") or not _is_read(entry.path, settings):
+        if key is None or entry.kind == "null" or not _is_read(entry.path, settings):
             continue
         versions = key.versions & configuration.versions
-        if not versions:
+        if not versions or (entry.kind in ("map", "list") and key.type not in ("flag", "number")):
             continue
         yield from _outside(entry, key, versions, settings)
         if key.type == "flag":

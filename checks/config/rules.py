@@ -238,9 +238,9 @@ def unknown_keys(configuration: EffectiveConfiguration) -> Iterator[Draft]:
 
 
 @rule("config/wrong-type", "config/required-missing", "config/env-invalid")
-def values(configuration: EffectiveConfiguration) -> Iterator[Draft]:
+def values(config: ConfigFile, configuration: EffectiveConfiguration) -> Iterator[Draft]:
     """Values that the registry refuses, or takes for something else than they look."""
-    yield from keys.wrong_types(configuration)
+    yield from keys.wrong_types(config, configuration)
     yield from keys.wrong_values(configuration)
     yield from sections.options_of_storage(configuration)
     yield from sections.listener(configuration)

@@ -42,7 +42,7 @@ def look_at_files(
         named = key is not None and key.file
         if entry.path[:3] == ("http", "tls", "clientcas") and len(entry.path) == 4:
             named = True
-        if not (named and entry.kind == "string" and entry.value):
+        if not (named and entry.kind not in ("map", "list", "null") and entry.value):
             continue
         if locate is None:
             places = [folder / entry.value for folder in (Path(settings.path).parent, Path())]

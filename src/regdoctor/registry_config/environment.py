@@ -284,8 +284,9 @@ class _Walk:
         elif path[:1] == ("version",):
             if item.kind in ("map", "list"):
                 self._words = f"cannot unmarshal {_tag(item)} into"
-                return VariableOutcome.REFUSED
-            return VariableOutcome.WITHOUT_EFFECT
+            elif item.value and item.kind != "null":
+                self._words = _version_problem(item.value)
+            return VariableOutcome.REFUSED if self._words else VariableOutcome.WITHOUT_EFFECT
         else:
             for mismatch in mismatches(item, path):
                 self._words = mismatch.words
@@ -296,6 +297,15 @@ class _Walk:
         above.kind = "list" if above.kind == "list" else "map"
         above.members[path[-1]] = item
         return VariableOutcome.APPLIED
+
+
+def _version_problem(value: str) -> str | None:
+    """Why a version stops the registry, though no variable changes it (``configuration/parser.go``, Version)."""
+    parts = value.split(".")
+    for part in parts[:2]:
+        if not (part.isascii() and part.isdecimal()):
+            return f'strconv.ParseUint: parsing "{part}": invalid syntax'
+    return None if len(parts) > 1 else "index out of range [1] with length 1"
 
 
 def _begins(one: str, other: str) -> bool:

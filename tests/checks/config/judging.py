@@ -56,7 +56,7 @@ def drafts_of(
         *rules.duplicate_key(config),
         *rules.secret_in_file(replace(config, mode=mode)),
         *rules.unknown_keys(configuration),
-        *rules.values(configuration),
+        *rules.values(config, configuration),
         *rules.other_values(configuration, options),
         *rules.storage(configuration, variables),
         *rules.auth(configuration, variables),

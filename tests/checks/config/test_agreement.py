@@ -267,6 +267,20 @@ CASES = [
         WRONG,
     ),
     fails("a map as the version in a variable", GOOD, INVALID, REGISTRY_VERSION="{a: b}"),
+    fails("a word as the version in a variable", GOOD, INVALID, REGISTRY_VERSION="two"),
+    fails("half a version in a variable", GOOD, INVALID, REGISTRY_VERSION="1"),
+    fails(
+        "a wrong type that a variable replaces",
+        f"{GOOD}  headers: nosniff\n",
+        WRONG,
+        REGISTRY_HTTP_HEADERS="{X-A: [b]}",
+    ),
+    fails(
+        "a map where a number belongs",
+        f"{FILE}storage: {{s3: {{{S3}, multipartcopychunksize: {{}}}}}}\n",
+        WRONG,
+    ),
+    fails("a list for a flag", f"{FILE}storage: {{s3: {{{S3}, secure: [yes]}}}}\n", WRONG),
     starts("a version in a variable", GOOD, IGNORED, REGISTRY_VERSION="0.2"),
     fails(
         "autoredirect as a text",
