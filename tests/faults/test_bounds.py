@@ -49,7 +49,7 @@ def round_and_round(request: Request) -> Answer:
 
 
 def wants_a_login(request: Request) -> Answer:
-    return json_answer(401, {"errors": []}, [("WWW-Authenticate", 'Basic realm="x"')])
+    return json_answer(401, {"errors": []}, ("WWW-Authenticate", 'Basic realm="x"'))
 
 
 def now_and_then() -> Callable[[Request], Answer]:
