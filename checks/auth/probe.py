@@ -452,7 +452,7 @@ def read_htpasswd(files: ConfiguredFiles | None, context: Context) -> HtpasswdFi
     file = files.of("auth", "htpasswd", "path") if files is not None else None
     if file is None or file.state is not FileState.USABLE:
         raise NotApplicable("no configuration names an htpasswd file that is here (--config)")
-    return htpasswd.read_htpasswd(Path(file.path), named_by="auth.htpasswd.path")
+    return htpasswd.read_htpasswd(Path(file.found_at), named_by="auth.htpasswd.path")
 
 
 @probe

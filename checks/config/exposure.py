@@ -392,6 +392,9 @@ def _state(file: ConfiguredFile) -> str:
 
 
 def _is_used(file: ConfiguredFile, settings: ConfigFile) -> bool:
+    if file.setting[:2] == ("auth", "htpasswd"):
+        # The registry starts without it; what it holds is judged with the logins.
+        return False
     return file.setting[:2] != ("http", "tls") or bool(settings.text("http", "tls", "certificate"))
 
 

@@ -199,6 +199,8 @@ class ConfiguredFile(msgspec.Struct, frozen=True, kw_only=True):
 
     setting: tuple[str, ...]
     path: str
+    found_at: str = ""
+    """Where this host finds it, which for a registry in a container is another path."""
     state: FileState
     message: str = ""
     public_key: str | None = None

@@ -23,6 +23,8 @@ _SIGNING_KEY: Final = ("compatibility", "schema1", "signingkeyfile")
 _TRUSTED_KEY: Final = re.compile(rb"-----BEGIN (?:EC|RSA) PRIVATE KEY-----")
 """The keys that libtrust reads (docker/libtrust ``key.go``, UnmarshalPrivateKeyPEM)."""
 _KEYS: Final = frozenset({("http", "tls", "key")})
+_PASSWORDS: Final = ("auth", "htpasswd", "path")
+"""The registry writes this file itself where it is missing, so that its absence stops nothing."""
 
 
 def look_at_files(
@@ -42,6 +44,8 @@ def look_at_files(
         named = key is not None and key.file
         if entry.path[:3] == ("http", "tls", "clientcas") and len(entry.path) == 4:
             named = True
+        if entry.path == _PASSWORDS:
+            named = True
         if not (named and entry.kind not in ("map", "list", "null") and entry.value):
             continue
         if locate is None:
@@ -51,7 +55,7 @@ def look_at_files(
         seen = [_look(entry.path, place) for place in places]
         there = next((each for each in seen if each.state is not FileState.MISSING), next(iter(seen), None))
         if there is not None:
-            found.append(replace(there, path=entry.value))
+            found.append(replace(there, path=entry.value, found_at=there.path))
     return ConfiguredFiles(files=tuple(found[:_MOST_FILES]))
 
 
