@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -20,11 +19,12 @@ from regdoctor.api import (
     Severity,
     Target,
     finding,
+    listen_addresses,
+    openness,
 )
 from regdoctor.checks.config.sections import driver_name, drivers_of
 from regdoctor.checks.config.wording import about, joined, shown, stops, where
 
-_TRUE = frozenset({"true", "yes", "on", "y"})
 _SHARED = frozenset({"s3", "s3aws", "gcs", "azure", "swift", "oss"})
 """Drivers whose storage several registries can share without further ado."""
 _NO_CREDENTIALS = frozenset(
@@ -32,46 +32,6 @@ _NO_CREDENTIALS = frozenset(
 )
 """Names of users and files, which stand beside the secrets."""
 _PORTS = {"http": 80, "https": 443}
-
-
-def is_on(settings: ConfigFile, *path: str) -> bool:
-    """Whether a value is a boolean that is true."""
-    entry = settings.get(*path)
-    return entry is not None and entry.kind == "boolean" and (entry.value or "").lower() in _TRUE
-
-
-def listens_beyond_loopback(settings: ConfigFile, *path: str) -> bool | None:
-    """Whether an address is open to other hosts; None where there is no address."""
-    value = settings.text(*path)
-    if not value or ":" not in value:
-        return None
-    host = value.rpartition(":")[0].strip("[]")
-    if not host:
-        return True
-    if host == "localhost" or host.endswith(".localhost"):
-        return False
-    try:
-        return not ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return True
-
-
-def has_tls(settings: ConfigFile) -> bool:
-    """Whether TLS is on; a key alone does not switch it on."""
-    return bool(
-        settings.text("http", "tls", "certificate")
-        or settings.text("http", "tls", "letsencrypt", "cachefile")
-    )
-
-
-def has_auth(settings: ConfigFile) -> bool:
-    """Whether clients must log in."""
-    section = settings.get("auth")
-    if section is None or section.kind == "null":
-        return False
-    if section.kind == "map":
-        return any(each.path[-1].lower() != "none" for each in settings.below("auth"))
-    return bool(section.value) and (section.value or "").lower() != "none"
 
 
 def _from_host(options: Settings) -> bool:
@@ -86,15 +46,15 @@ def no_auth(configuration: EffectiveConfiguration, options: Settings) -> Iterato
     if (
         address is None
         or (settings.text("http", "net") or "tcp") != "tcp"
-        or not listens_beyond_loopback(settings, "http", "addr")
-        or has_auth(settings)
-        or (has_tls(settings) and settings.below("http", "tls", "clientcas"))
+        or not openness.listens_beyond_loopback(settings, "http", "addr")
+        or openness.has_auth(settings)
+        or (openness.has_tls(settings) and settings.below("http", "tls", "clientcas"))
         or settings.text("proxy", "remoteurl")
     ):
         return
     # The files that images ship look like this, and a published port or a proxy may stand in front. With TLS
     # of its own the registry is meant for the network.
-    risky = _from_host(options) or has_tls(settings)
+    risky = _from_host(options) or openness.has_tls(settings)
     yield about(
         "config/no-auth",
         settings,
@@ -110,7 +70,12 @@ def no_tls(configuration: EffectiveConfiguration, options: Settings) -> Iterator
     """Passwords and images travel in the clear."""
     settings = configuration.settings
     tls = settings.get("http", "tls")
-    if tls is not None and tls.kind == "map" and not has_tls(settings) and settings.below("http", "tls"):
+    if (
+        tls is not None
+        and tls.kind == "map"
+        and not openness.has_tls(settings)
+        and settings.below("http", "tls")
+    ):
         given = joined([entry.path[-1] for entry in settings.below("http", "tls")], "and")
         yield about(
             "config/no-tls",
@@ -123,18 +88,22 @@ def no_tls(configuration: EffectiveConfiguration, options: Settings) -> Iterator
     address = settings.get("http", "addr")
     if (
         address is None
-        or has_tls(settings)
+        or openness.has_tls(settings)
         or (settings.text("http", "net") or "tcp") != "tcp"
-        or not listens_beyond_loopback(settings, "http", "addr")
+        or not openness.listens_beyond_loopback(settings, "http", "addr")
     ):
         return
     said = urlsplit(settings.text("http", "host") or "")
     if said.scheme == "https":
         # Somebody in front speaks TLS.
         return
-    public = said.scheme == "http" and bool(said.hostname) and not _is_local(said.hostname or "")
-    risky = has_auth(settings) and (public or _from_host(options))
-    what = "Passwords and images" if has_auth(settings) else "Images"
+    public = (
+        said.scheme == "http"
+        and bool(said.hostname)
+        and not listen_addresses.is_loopback(said.hostname or "")
+    )
+    risky = openness.has_auth(settings) and (public or _from_host(options))
+    what = "Passwords and images" if openness.has_auth(settings) else "Images"
     yield about(
         "config/no-tls",
         settings,
@@ -146,18 +115,11 @@ def no_tls(configuration: EffectiveConfiguration, options: Settings) -> Iterator
     )
 
 
-def _is_local(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
-
-
 def debug_exposed(configuration: EffectiveConfiguration, options: Settings) -> Iterator[Draft]:
     """Profiling and metrics without a login."""
     settings = configuration.settings
     address = settings.get("http", "debug", "addr")
-    if address is None or not listens_beyond_loopback(settings, "http", "debug", "addr"):
+    if address is None or not openness.listens_beyond_loopback(settings, "http", "debug", "addr"):
         return
     # The file of the image registry:3 says :5001, which nobody reaches unless the port is published.
     chosen = not (address.value or "").startswith(":")
@@ -196,7 +158,7 @@ def http_secret_missing(configuration: EffectiveConfiguration, *, environment_kn
 def delete_disabled(configuration: EffectiveConfiguration) -> Iterator[Draft]:
     """Nothing can be deleted, which is the default."""
     settings = configuration.settings
-    if is_on(settings, "storage", "delete", "enabled") or settings.get("storage") is None:
+    if openness.is_on(settings, "storage", "delete", "enabled") or settings.get("storage") is None:
         return
     cached = settings.text("proxy", "remoteurl")
     entry = settings.get("storage", "delete", "enabled")
@@ -212,7 +174,7 @@ def delete_disabled(configuration: EffectiveConfiguration) -> Iterator[Draft]:
 def read_only(configuration: EffectiveConfiguration, options: Settings) -> Iterator[Draft]:
     """Pushes are refused."""
     settings = configuration.settings
-    if not is_on(settings, "storage", "maintenance", "readonly", "enabled"):
+    if not openness.is_on(settings, "storage", "maintenance", "readonly", "enabled"):
         return
     yield about(
         "config/read-only",
@@ -285,7 +247,7 @@ def default_path(
     if told not in moved or not settings.path.endswith(moved[told][0]):
         return
     read = moved[told][1]
-    differs = has_auth(settings) and asked_for_login is False
+    differs = openness.has_auth(settings) and asked_for_login is False
     seen = (
         " The file asks for a login, the registry answers without one: it runs with another configuration."
         if differs
@@ -319,7 +281,7 @@ def host_and_target(
     if same_host and port == endpoint.port and not endpoint.scheme_given:
         return
     # Who looks from the registry's own host sees another address than its clients do.
-    local = _is_local(endpoint.host)
+    local = listen_addresses.is_loopback(endpoint.host)
     yield about(
         "config/http-host",
         settings,

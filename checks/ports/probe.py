@@ -23,6 +23,7 @@ from regdoctor.api import (
     RunningRegistries,
     RunningRegistry,
     config_file,
+    listen_addresses,
     listen_log,
     packet_filter,
     probe,
@@ -167,7 +168,7 @@ class _Search:
         for each in listeners:
             process = self._of(each.pid) or self._published(each)
             if process is not None:
-                return process, f"listens on {_join(each.address, each.port)}"
+                return process, f"listens on {listen_addresses.join(each.address, each.port)}"
         return self._only(own)
 
     def is_free(self) -> bool:
@@ -232,10 +233,6 @@ def _same_text(one: Path, other: Path) -> bool:
             return bool(content) and content == second.read(config_file.LARGEST)
     except (OSError, ValueError):
         return False
-
-
-def _join(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _described(found: registry_process.RegistryProcess) -> RunningRegistry:
@@ -310,9 +307,8 @@ def _service(
 
 
 def _port_of(config: Path) -> int | None:
-    address = config_file.read_config(config).text("http", "addr") or ""
-    port = address.rpartition(":")[2]
-    return int(port) if port.isdigit() else None
+    found = listen_addresses.split(config_file.read_config(config).text("http", "addr"))
+    return found[1] if found is not None else None
 
 
 @probe

@@ -27,6 +27,7 @@ from regdoctor.api import (
     RunningRegistry,
     Severity,
     finding,
+    listen_addresses,
     rule,
 )
 
@@ -271,10 +272,10 @@ def loopback_only(
     """Others are refused, because the target's port is bound to loopback addresses."""
     if endpoint.role is not Role.REGISTRY or endpoint.proxy is not None or connections.open_addresses:
         return
-    if any(_is_loopback(each) for each in addresses.addresses):
+    if any(listen_addresses.is_loopback(each) for each in addresses.addresses):
         return
     listeners = listening.on(endpoint.port)
-    if not listeners or not all(_is_loopback(each.address) for each in listeners):
+    if not listeners or not all(listen_addresses.is_loopback(each.address) for each in listeners):
         return
     failures = {each.failure.kind for each in connections.attempts if each.failure is not None}
     if FailureKind.CONNECTION_REFUSED not in failures:
@@ -305,7 +306,9 @@ def firewalled(
     packet_filter: PacketFilter,
 ) -> Iterator[Draft]:
     """The host's own packet filter keeps clients from a port on which something listens."""
-    listeners = [each for each in listening.on(endpoint.port) if not _is_loopback(each.address)]
+    listeners = [
+        each for each in listening.on(endpoint.port) if not listen_addresses.is_loopback(each.address)
+    ]
     blocked = [each for each in packet_filter.ports if each.outcome is FilterOutcome.BLOCKED]
     if endpoint.role is not Role.REGISTRY or endpoint.proxy is not None:
         return
@@ -315,11 +318,12 @@ def firewalled(
     own = {each.address for each in listening.addresses}
     named = bool(own.intersection(asked))
     if not named and any(
-        each.port in _PUBLIC for each in listening.listeners if not _is_loopback(each.address)
+        each.port in _PUBLIC for each in listening.listeners if not listen_addresses.is_loopback(each.address)
     ):
         # A proxy on this host takes the connections of others, and the port behind it is closed on purpose.
         return
     first = blocked[0]
+    where = listen_addresses.join(first.address, first.port)
     does = "rejects" if first.answer != "nothing" else "drops"
     rule_text = f"“{first.rule}”" if first.rule else "a rule"
     local = (
@@ -328,7 +332,7 @@ def firewalled(
     yield finding(
         "ports/firewalled",
         f"{listeners[0].program or 'A program'} listens on {_places(listeners)}, and this host's packet filter "
-        f"{does} new connections to {_join(first.address, first.port)} from other machines: {rule_text} in "
+        f"{does} new connections to {where} from other machines: {rule_text} in "
         f"{first.chain}.{local}",
         certainty=Certainty.PROVEN if named else Certainty.LIKELY,
         severity=None if named else Severity.WARNING,
@@ -376,13 +380,9 @@ def _is_asked(port: int, pings: Each[Ping]) -> bool:
 def _configured(configuration: EffectiveConfiguration) -> tuple[str, int] | None:
     """Host and port of ``http.addr``; None where it names no fixed TCP port."""
     settings = configuration.settings
-    address = settings.text("http", "addr")
-    if not address or (settings.text("http", "net") or "tcp") != "tcp":
+    if (settings.text("http", "net") or "tcp") != "tcp":
         return None
-    host, _, port = address.rpartition(":")
-    if not port.isdigit() or not 0 < int(port) < 65536:
-        return None
-    return host.strip("[]"), int(port)
+    return listen_addresses.split(settings.text("http", "addr"))
 
 
 def _overlap(bound: str, host: str) -> bool:
@@ -395,21 +395,8 @@ def _overlap(bound: str, host: str) -> bool:
     return one.is_unspecified or other.is_unspecified or one == other
 
 
-def _is_loopback(address: str) -> bool:
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_loopback
-
-
 def _places(listeners: Sequence[Listener]) -> str:
-    return ", ".join(dict.fromkeys(_join(each.address, each.port) for each in listeners))
-
-
-def _join(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return ", ".join(dict.fromkeys(listen_addresses.join(each.address, each.port) for each in listeners))
 
 
 def _reproduce(port: str) -> str:

@@ -72,7 +72,7 @@ from regdoctor.net import (
 )
 from regdoctor.net.http import Response, pause_sending
 from regdoctor.oci import challenge as challenges
-from regdoctor.oci import config_secrets, errors, near
+from regdoctor.oci import config_secrets, errors, listen_addresses, near
 from regdoctor.oci import digest as digests
 from regdoctor.oci import manifest as manifests
 from regdoctor.oci import platform as platforms
@@ -89,6 +89,7 @@ from regdoctor.oci.token import TokenClaims
 from regdoctor.oci.upload import Location
 from regdoctor.options import Options, Profile
 from regdoctor.parallel import in_time, side_by_side
+from regdoctor.registry_config import openness
 from regdoctor.registry_config import schema as registry_keys
 from regdoctor.registry_config import types as registry_values
 from regdoctor.secret import Secret
@@ -147,6 +148,7 @@ __all__ = [
     "in_time",
     "installed",
     "kubernetes",
+    "listen_addresses",
     "listen_log",
     "login",
     "manifests",
@@ -155,6 +157,7 @@ __all__ = [
     "ntp",
     "oci",
     "once",
+    "openness",
     "packet_filter",
     "parse_reference",
     "pause_sending",

@@ -215,7 +215,6 @@ from regdoctor.facts.push import (
     UploadStep,
 )
 from regdoctor.facts.security import (
-    CatalogLook,
     DebugAnswer,
     DebugEndpoints,
     LegacyHandshake,
@@ -283,7 +282,6 @@ __all__ = [
     "Builder",
     "BuildkitRegistry",
     "BuildkitSettings",
-    "CatalogLook",
     "Cell",
     "Challenges",
     "ChildLook",

@@ -23,20 +23,8 @@ class DebugEndpoints(Fact, frozen=True, kw_only=True):
     source: str
     """What says that there is one: ``config.yml:12``, or the process that listens."""
     address: str
-    """What the debug server listens on."""
-    remote: bool
-    """Whether other hosts can reach what it listens on."""
+    """What the debug server listens on, which is not loopback."""
     answers: tuple[DebugAnswer, ...]
-
-
-class CatalogLook(Fact, frozen=True, kw_only=True):
-    """What ``GET /v2/_catalog`` gives a client without a login (distribution HTTP API V2, "Catalog")."""
-
-    url: str
-    exchange: str
-    status: int
-    repositories: tuple[str, ...] | None
-    """The first names; null where the answer is no list of them."""
 
 
 class LegacyHandshake(msgspec.Struct, frozen=True, kw_only=True):
