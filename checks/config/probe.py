@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -43,7 +42,7 @@ def read_environment(
     config: ConfigFile, running: RunningRegistries | None, context: Context
 ) -> RegistryEnvironment:
     """The variables given with ``--env-file``, or of the process that runs with the file, applied as it does."""
-    path = context.options.env_file or _environment_of(_started_with(config, running))
+    path = context.options.env_file or registry_process.environment_of(_started_with(config, running))
     if path is None:
         raise NotApplicable("no environment of the registry is given (--env-file), and none can be seen")
     _readable(config)
@@ -59,15 +58,6 @@ def _started_with(
     found = registry_process.started_with(Path(config.path))
     own = [each for each in found if running is not None and each.process.pid == running.serving]
     return tuple(own) or found
-
-
-def _environment_of(found: Sequence[registry_process.RegistryProcess]) -> Path | None:
-    """The environment of the process, or of any of several that get the same variables."""
-    paths = [each.environment for each in found]
-    variables = [
-        registry_environment.read_variables(path, "REGISTRY_") if path is not None else None for path in paths
-    ]
-    return paths[0] if paths and all(each == variables[0] for each in variables) else None
 
 
 @probe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -305,8 +306,8 @@ def key_permissions(files: ConfiguredFiles, settings: Settings) -> Iterator[Draf
             "security/key-permissions",
             f"{file.path} ({'.'.join(file.setting)}) has mode {file.mode:04o}, and all users of this host may "
             f"enter its folders: each of them can read {what}.",
-            fix=(f"chmod o-rwx {file.path}",),
-            reproduce=f"stat -c '%A %U:%G %n' {file.path}",
+            fix=(f"chmod o-rwx {shlex.quote(file.path)}",),
+            reproduce=f"stat -c '%A %U:%G %n' {shlex.quote(file.path)}",
             evidence=("configured-files",),
         )
 

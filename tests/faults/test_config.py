@@ -475,3 +475,29 @@ def test_the_configuration_in_the_end_is_shown_with_its_origins(tmp_path: Path) 
     assert ["http.secret:", "***", "#", f"{file}:3:31"] in lines
     assert "hunter" not in result.stdout
     assert result.exit_code == 0
+
+
+def test_the_environment_of_the_running_process_is_applied(start_registry: StartRegistry) -> None:
+    registry = start_registry(environment={"REGISTRY_LOG_LEVEL": "warn", "REGISTRY_LOG_LEVELL": "info"})
+    environ = f"/proc/{registry.daemon.pid}/environ"
+    ignored = assert_has(run_regdoctor("lint", registry.config_path), "config/env-ignored")
+    assert "REGISTRY_LOG_LEVELL" in ignored["detail"]
+    assert ignored["evidence"][0].startswith(f"{environ}:")
+    shown = run_regdoctor("lint", registry.config_path, "--effective", report_format=None).stdout
+    (level,) = [line for line in shown.splitlines() if line.startswith("log.level:")]
+    assert level.split()[:4] == ["log.level:", "warn", "#", "REGISTRY_LOG_LEVEL"]
+    assert environ in level
+
+
+def test_a_file_with_variables_goes_before_the_running_process(
+    start_registry: StartRegistry, tmp_path: Path
+) -> None:
+    registry = start_registry(environment={"REGISTRY_LOG_LEVELL": "info"})
+    environment = write_environment(tmp_path, {})
+    assert_lacks(run_regdoctor("lint", registry.config_path, "--env-file", environment), "config/env-ignored")
+
+
+def test_without_a_process_the_file_stands_alone(start_registry: StartRegistry) -> None:
+    registry = start_registry(environment={"REGISTRY_LOG_LEVELL": "info"})
+    registry.stop()
+    assert_lacks(run_regdoctor("lint", registry.config_path), "config/env-ignored")

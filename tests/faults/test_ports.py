@@ -88,7 +88,7 @@ class TestNotListening:
         registry = host.stopped()
         result = host.check(registry.url, "--config", registry.config_path)
         cause = symptom_of(result, "ports/not-listening", "tcp/refused")
-        assert f"{registry.config_path}:17" in cause["evidence"]
+        assert cause["evidence"][-1].startswith(f"{registry.config_path}:17")
         assert "nothing listens on port 5000" in cause["detail"]
 
     def test_without_its_configuration_too(self, host: Host) -> None:

@@ -101,7 +101,7 @@ class TestOpenRegistry:
         cause = assert_single_root_cause(result, "config/no-auth", exit_code=3)
         error = assert_has(result, "security/anonymous-push")
         assert (error["severity"], error["caused_by"]) == ("error", cause["id"])
-        assert f"{registry.config_path}:17" in error["evidence"]
+        assert error["evidence"][0].startswith(f"{registry.config_path}:17")
 
     def test_what_a_push_shows_there_is_an_error(self, site: Site) -> None:
         registry = site.registry()

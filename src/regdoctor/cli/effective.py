@@ -16,6 +16,8 @@ def effective_text(
 ) -> str:
     """The lines ``key: value``, with its place or the variable behind each; secrets are blanked.
 
+    :param environment: the file with the variables; without one, those of the process that runs with the
+        configuration on this host, where there is one.
     :param scrub: blanks what the run knows to be secret. It sees values alone: what follows a secret in the
         same line is not one.
     :raises ValueError: the file cannot be read as a configuration, or that of the variables not at all.
@@ -24,10 +26,12 @@ def effective_text(
 
     from regdoctor.host.config_file import read_config
     from regdoctor.host.registry_environment import read_environment
+    from regdoctor.host.registry_process import environment_of, started_with
 
     settings = read_config(config)
     if settings.problem is not None:
         raise ValueError(f"{settings.place(settings.problem.line)}: {settings.problem.message}")
+    environment = environment or environment_of(started_with(config))
     if environment is not None:
         changed = read_environment(environment, settings, version)
         if changed.problem is not None:

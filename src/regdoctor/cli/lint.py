@@ -45,7 +45,7 @@ _what = section("What to look at")
 @_what(
     "--effective",
     is_flag=True,
-    help="Show a registry's config.yml as --env-file changes it, with the origin of each value; judge nothing.",
+    help="Show config.yml as the registry's environment changes it, each value's origin; judge nothing.",
 )
 @lint_options
 @debug_option

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from regdoctor.host import processes, systemd_units
 from regdoctor.host.config_file import read_config
 from regdoctor.host.processes import PROC, Identity, Process
-from regdoctor.host.registry_environment import read_environment
+from regdoctor.host.registry_environment import read_environment, read_variables
 
 if TYPE_CHECKING:
     from regdoctor.facts.config import ConfigFile
@@ -133,6 +133,16 @@ def started_with(config: Path, proc: Path = PROC) -> tuple[RegistryProcess, ...]
         for each in registries(proc)
         if each.configuration is not None and _same(each.configuration, config)
     )
+
+
+def environment_of(found: Sequence[RegistryProcess]) -> Path | None:
+    """The file with the environment of the process, or of any of several that get the same variables.
+
+    None where there is none, where they differ, and where the caller may not read them.
+    """
+    paths = [each.environment for each in found]
+    variables = [read_variables(path, "REGISTRY_") if path is not None else None for path in paths]
+    return paths[0] if paths and all(each == variables[0] for each in variables) else None
 
 
 def _read(process: Process, proc: Path) -> list[RegistryProcess]:
