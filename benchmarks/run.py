@@ -3,12 +3,14 @@
     python benchmarks/run.py [--rounds N] [--only NAME…] [--write README.md]
 
 Wall times are medians over the rounds; the two commands of a row take turns. Real servers: Debian's
-docker-registry with TLS and a token server; a delaying TCP relay; a packet filter in a network namespace (root).
+docker-registry with TLS and a token server; a delaying TCP relay; a packet filter in a network namespace (root);
+storages of 20,000 blobs and 2,000 tags, and of 1 GiB. ``benchmarks/storage_scale.py`` measures larger ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -30,6 +32,7 @@ from tests.support.images import push_image  # noqa: E402
 from tests.support.netns import linked_hosts  # noqa: E402
 from tests.support.ports import free_port  # noqa: E402
 from tests.support.registry import Registry  # noqa: E402
+from tests.support.storage_tree import StorageTree  # noqa: E402
 from tests.support.token_server import TokenServer  # noqa: E402
 
 ROUND_TRIP = 0.040
@@ -75,7 +78,7 @@ class Stack:
     authority: Path
     folder: Path
 
-    def regdoctor(self) -> Callable[[], None]:
+    def regdoctor(self) -> Callable[[], object]:
         """Checks the image with regdoctor."""
         command = [
             sys.executable, "-m", "regdoctor", "check", self.image, "--cacert", str(self.authority),
@@ -83,7 +86,7 @@ class Stack:
         ]  # fmt: skip
         return lambda: _run(command, self.folder, given=PASSWORD, codes=(0,))
 
-    def skopeo(self) -> Callable[[], None]:
+    def skopeo(self) -> Callable[[], object]:
         """Inspects the image with skopeo."""
         command = [
             programs.path("skopeo"),
@@ -103,13 +106,14 @@ def _run(
     given: str = "",
     environment: dict[str, str] | None = None,
     codes: tuple[int, ...] = (0, 3),
-) -> None:
+) -> str:
     base = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"}
     done = subprocess.run(
         command, input=given, text=True, capture_output=True, env=base | (environment or {}), check=False
     )
     if done.returncode not in codes:
         raise RuntimeError(f"{command[:4]} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
 
 
 @contextmanager
@@ -133,16 +137,20 @@ def healthy_stack(folder: Path, round_trip: float) -> Iterator[Stack]:
         yield Stack(f"127.0.0.1:{seen_registry}/team/app:1.0", tls.ca, folder)
 
 
-def _median(first: Callable[[], None], second: Callable[[], None], rounds: int) -> tuple[float, float]:
-    """Median wall times of two commands that take turns; a first turn of each is not counted."""
+def _median(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """Median wall times of two commands that take turns; a first turn of each is not counted.
+
+    What a command returns as a number counts in place of its wall time.
+    """
     first()
     second()
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for action, taken in zip((first, second), times, strict=True):
             started = time.monotonic()
-            action()
-            taken.append(time.monotonic() - started)
+            measured = action()
+            whole = time.monotonic() - started
+            taken.append(measured if isinstance(measured, float) else whole)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
@@ -201,11 +209,94 @@ def black_hole(folder: Path, _rounds: int) -> Row:
     )
 
 
+TAGS, LAYERS = 2000, 8
+"""Images of the storage whose links and manifests are read, and the layers of each: 10 blobs with the others."""
+WORKERS = len(os.sched_getaffinity(0))
+
+
+def _fsck(folder: Path, root: Path, *options: str) -> dict[str, float]:
+    """Reads a storage with regdoctor; returns its facts."""
+    printed = _run(
+        [sys.executable, "-m", "regdoctor", "fsck", str(root), "--format", "json", *options],
+        folder,
+        codes=(0,),
+    )
+    facts: dict[str, float] = json.loads(printed)["targets"][0]["facts"]["storage-content"]
+    return facts
+
+
+def _storage_of_images(folder: Path) -> StorageTree:
+    """A storage of 20,000 blobs and 2,000 tags in 100 repositories."""
+    tree = StorageTree(folder / "storage")
+    for number in range(TAGS):
+        layers = [os.urandom(200) for _ in range(LAYERS)]
+        tree.image(f"team{number % 20}/app{number % 100}", f"v{number}", layers)
+    return tree
+
+
+def _collector(folder: Path, root: Path) -> Callable[[], object]:
+    """A dry run of the registry's own garbage collection."""
+    config = folder / "config.yml"
+    config.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n"
+    )
+    command = [programs.path("docker-registry"), "garbage-collect", "--dry-run", str(config)]
+    return lambda: _run(command, folder, codes=(0,)) and None
+
+
+def metadata(folder: Path, rounds: int) -> Row:
+    """The pass over links and manifests, as fsck itself measures it, beside a dry run of garbage collection."""
+    tree = _storage_of_images(folder)
+    ours, peer = _median(lambda: _fsck(folder, tree.root)["seconds"], _collector(folder, tree.root), rounds)
+    return Row(
+        "metadata pass of `fsck`, 20,000 blobs, 2,000 tags",
+        ours,
+        "`garbage-collect --dry-run`",
+        peer,
+        "3× faster",
+        3 * ours <= peer,
+    )
+
+
+def metadata_command(folder: Path, rounds: int) -> Row:
+    """The same as whole commands."""
+    tree = _storage_of_images(folder)
+    ours, peer = _median(lambda: _fsck(folder, tree.root) and None, _collector(folder, tree.root), rounds)
+    return Row("the whole command", ours, "`garbage-collect --dry-run`", peer, "no slower", ours <= peer)
+
+
+def verification(folder: Path, rounds: int) -> Row:
+    """Hashing a GiB in large and small blobs, beside as many ``sha256sum``."""
+    tree = StorageTree(folder / "storage")
+    for number in range(40):
+        tree.image("large", f"v{number}", [os.urandom(24 * 1024**2), os.urandom(1024**2)])
+    for number in range(500):
+        tree.image("small", f"v{number}", [os.urandom(4096), os.urandom(16384)])
+    paths = "\0".join(str(path) for path in (tree.path / "blobs").rglob("data"))
+    peer_command = ["xargs", "-0", "-P", str(WORKERS), "-n", "8", "sha256sum"]
+    ours, peer = _median(
+        lambda: _fsck(folder, tree.root, "--verify", "--jobs", str(WORKERS)) and None,
+        lambda: _run(peer_command, folder, given=paths, codes=(0,)) and None,
+        rounds,
+    )
+    return Row(
+        f"`fsck --verify`, 1 GiB, {WORKERS} workers",
+        ours,
+        "`xargs -P sha256sum`",
+        peer,
+        "no slower",
+        ours <= peer,
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[Path, int], Row]] = {
     "start-up": start_up,
     "loopback": loopback,
     "distant": distant,
     "black-hole": black_hole,
+    "metadata": metadata,
+    "metadata-command": metadata_command,
+    "verification": verification,
 }
 
 

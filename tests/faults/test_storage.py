@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +25,7 @@ from tests.support.images import (
     remove_blob,
     truncate_blob,
 )
+from tests.support.ports import wait_until
 from tests.support.regdoctor_cli import (
     CliResult,
     assert_has,
@@ -30,6 +33,7 @@ from tests.support.regdoctor_cli import (
     assert_lacks,
     assert_single_root_cause,
     codes,
+    command_line,
     run_regdoctor,
 )
 from tests.support.registry import Registry
@@ -120,8 +124,6 @@ def test_foreign_layers_need_no_blob(start_registry: StartRegistry) -> None:
         "size": 77,
         "urls": ["https://example.com/layer"],
     }
-    import json
-
     layers = json.loads(image.manifest)["layers"]
     changed = build_image("team/win", docker_schema2=True, manifest_changes={"layers": [foreign, *layers]})
     push_image(registry, "team/win", "1.0", image=changed)
@@ -602,6 +604,45 @@ def test_a_verification_can_be_resumed(registry: Registry, image: PushedImage, t
     second = fsck(registry, "--verify", "--resume", note)
     assert_single_root_cause(second, "storage/blob-corrupt")
     assert not note.exists()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupt_ends_the_verification_in_the_middle_of_a_large_blob(
+    registry: Registry, image: PushedImage, tmp_path: Path, jobs: str
+) -> None:
+    """As Ctrl-C does: every process of the terminal gets the signal."""
+    note = tmp_path / "note.json"
+    large = registry.blob_path(image.layer_digests[0])
+    # Holes are read as zeros: this takes minutes to hash, and no space.
+    os.truncate(large, 2**38)
+    command = command_line(
+        ["fsck", str(registry.storage), "--verify", "--resume", str(note), "--jobs", jobs], "json"
+    )
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        wait_until(lambda: _is_open(large), "the blob is read")
+        os.killpg(process.pid, signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+
+    assert "ended after" in stderr
+    assert f"go on with --resume {note}" in stderr
+    assert json.loads(stdout)["verdict"] == "undetermined"
+    os.truncate(large, 7)
+    second = fsck(registry, "--verify", "--resume", note)
+    assert large.parent.name in assert_single_root_cause(second, "storage/blob-corrupt")["detail"]
+    assert not note.exists()
+
+
+def _is_open(path: Path) -> bool:
+    """Whether some process has the file open."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if link.readlink() == path:
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def test_a_file_of_another_storage_is_not_resumed_from(

@@ -11,6 +11,7 @@ import contextlib
 import mmap
 import os
 import queue
+import select
 import signal
 import socket
 import sys
@@ -31,6 +32,8 @@ SLOW_LOOK: Final = 150e-6
 WORTHWHILE: Final = 4000
 """Blobs from which on it pays to share the work out."""
 MOST_HELPERS: Final = 31
+_PATIENCE: Final = 200
+"""Milliseconds after which whoever waits for a helper sees whether to stop."""
 
 
 def processors() -> int:
@@ -118,12 +121,19 @@ class Helper:
         self._connection = connection
         self._stream = connection.makefile("rwb")
 
-    def call(self, task: str, arguments: tuple[Any, ...]) -> Any:
+    def call(self, task: str, arguments: tuple[Any, ...], stop: Callable[[], bool] = lambda: False) -> Any:
         """Has a task done.
 
+        :param stop: whether to end the process in the middle of it: a large blob takes minutes.
         :raises OSError, EOFError: the process has ended.
         """
         send(self._stream, (task, arguments))
+        answered = select.poll()
+        answered.register(self._connection, select.POLLIN)
+        while not answered.poll(_PATIENCE):
+            if stop():
+                self.end()
+                raise EOFError
         return receive(self._stream)
 
     def end(self) -> None:
@@ -198,7 +208,7 @@ class Crew:
         try:
             if helper is not None and not self._stop():
                 try:
-                    return helper.call(task, arguments)
+                    return helper.call(task, arguments, self._stop)
                 except (OSError, EOFError):
                     helper = None
             return getattr(self._own, task)(*arguments)

@@ -19,7 +19,7 @@ from regdoctor.facts.storage import MOST_LISTED, CorruptBlob, Unread
 from regdoctor.host.disk import uploads_of
 from regdoctor.host.storage.blobs import BlobTable
 from regdoctor.host.storage.files import not_read, shown
-from regdoctor.host.storage.hashing import CHUNK, look_at_bytes
+from regdoctor.host.storage.hashing import CHUNK, Stopped, look_at_bytes
 from regdoctor.host.storage.repositories import RepositoryReader
 from regdoctor.host.storage.shards import Shard, read_shard
 from regdoctor.host.storage.tally import RepositoryNumbers, Tally
@@ -138,8 +138,14 @@ class Hands:
             path = table.path(algorithm, encoded)
             try:
                 found = look_at_bytes(
-                    path, f"{algorithm}:{encoded}", shown(path.removeprefix(f"{self._job.tree}/")), buffer
+                    path,
+                    f"{algorithm}:{encoded}",
+                    shown(path.removeprefix(f"{self._job.tree}/")),
+                    buffer,
+                    stop=self._stop,
                 )
+            except Stopped:
+                return Hashed(corrupt, unread, unread_seen, complete=False)
             except OSError as error:
                 unread_seen += 1
                 if len(unread) < MOST_LISTED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,14 +16,25 @@ CHUNK: Final = 1024 * 1024
 _ATTEMPTS: Final = 2
 
 
+class Stopped(Exception):  # noqa: N818 - it ends the hashing of a blob, it is not an error
+    """Hashing was to stop in the middle of a blob."""
+
+
 def look_at_bytes(
-    path: str, digest: str, below: str, buffer: bytearray | None = None, expected_size: int | None = None
+    path: str,
+    digest: str,
+    below: str,
+    buffer: bytearray | None = None,
+    expected_size: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> CorruptBlob | None:
     """Hashes a blob's file; None where its bytes are right, or it has gone, or is just being written.
 
     :param below: the path as facts show it.
     :param buffer: where to read to, of :data:`CHUNK` bytes.
+    :param stop: whether to end before the blob does.
     :raises PermissionError: this user may not read it.
+    :raises Stopped: as ``stop`` says.
     """
     algorithm, _, encoded = digest.partition(":")
     for _attempt in range(_ATTEMPTS):
@@ -32,7 +44,7 @@ def look_at_bytes(
             return None
         try:
             before = os.fstat(descriptor)
-            seen = _hash(descriptor, algorithm, buffer if buffer is not None else bytearray(CHUNK))
+            seen = _hash(descriptor, algorithm, buffer if buffer is not None else bytearray(CHUNK), stop)
             after = os.fstat(descriptor)
         except PermissionError:
             raise
@@ -62,9 +74,11 @@ def look_at_bytes(
     return None
 
 
-def _hash(descriptor: int, algorithm: str, buffer: bytearray) -> str:
+def _hash(descriptor: int, algorithm: str, buffer: bytearray, stop: Callable[[], bool]) -> str:
     state = hashlib.new(algorithm, usedforsecurity=False)
     view = memoryview(buffer)
     while count := os.readv(descriptor, [buffer]):
+        if stop():
+            raise Stopped
         state.update(view[:count])
     return state.hexdigest()

@@ -240,6 +240,8 @@ class _Conclusion:
         self._request = request
         self._names = names
         self._left = most_hashed
+        self._stopped = False
+        """Whether a suspicious blob was not hashed to its end."""
         self._corrupt: dict[str, CorruptBlob] = {}
         self._corrupt_beyond = 0
 
@@ -275,7 +277,7 @@ class _Conclusion:
             root=shown(str(tree.root)),
             tree=shown(str(tree.path)),
             scope=shown(tree.scope or scope or "") or None,
-            complete=complete,
+            complete=complete and not self._stopped,
             cache=tree.is_cache,
             database=tree.has_database,
             repositories=tally.repositories,
@@ -312,7 +314,9 @@ class _Conclusion:
         tally = self._tally
         if tally.suspects:
             threading.Event().wait(max(0.0, SETTLING - (time.monotonic() - began)))
-        look = SecondLook(str(self._tree.path), self._blobs, lambda unread: tally.add_unread([unread]))
+        look = SecondLook(
+            str(self._tree.path), self._blobs, lambda unread: tally.add_unread([unread]), self._stop_hashing
+        )
         for _key, suspect in sorted(tally.suspects.items()):
             link: BrokenLink | None = None
             if isinstance(suspect, SuspectTag):
@@ -329,11 +333,15 @@ class _Conclusion:
             links.extend([link] if link is not None else [])
         return links, lost
 
+    def _stop_hashing(self) -> bool:
+        self._stopped = self._stopped or self._request.stop()
+        return self._stopped
+
     def _may_hash(self, suspect: SuspectBytes) -> bool:
         """Whether there is time and leave to hash a blob."""
         parts = split(suspect.digest)
         position = self._blobs.find(*parts) if parts is not None else -1
-        if position < 0 or (self._request.stop() and self._blobs.sizes[position]):
+        if position < 0 or (self._blobs.sizes[position] and self._stop_hashing()):
             return False
         if self._left is not None:
             self._left -= self._blobs.sizes[position]

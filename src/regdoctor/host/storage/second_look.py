@@ -15,7 +15,7 @@ from regdoctor.facts.storage import (
 )
 from regdoctor.host.storage.blobs import Blobs, is_gone
 from regdoctor.host.storage.files import not_read, shown
-from regdoctor.host.storage.hashing import look_at_bytes
+from regdoctor.host.storage.hashing import Stopped, look_at_bytes
 from regdoctor.host.storage.repositories import RepositoryReader, split
 from regdoctor.host.storage.tally import SuspectBytes, SuspectLink, SuspectLoss, SuspectTag, Tally
 from regdoctor.oci.digest import HEX_LENGTHS
@@ -29,12 +29,20 @@ class SecondLook:
 
     :param tree: the folder ``docker/registry/v2``.
     :param unread: receives what could not be looked at.
+    :param stop: whether to end hashing before a blob does.
     """
 
-    def __init__(self, tree: str, blobs: Blobs, unread: Callable[[Unread], None]) -> None:
+    def __init__(
+        self,
+        tree: str,
+        blobs: Blobs,
+        unread: Callable[[Unread], None],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._tree = tree
         self._blobs = blobs
         self._unread = unread
+        self._stop = stop
         self._reader = RepositoryReader(tree, blobs, Tally())
 
     def tag(self, suspect: SuspectTag) -> BrokenLink | None:
@@ -132,7 +140,15 @@ class SecondLook:
             return None
         path = self._blobs.path(*parts)
         try:
-            return look_at_bytes(path, suspect.digest, self._below(path), expected_size=suspect.expected_size)
+            return look_at_bytes(
+                path,
+                suspect.digest,
+                self._below(path),
+                expected_size=suspect.expected_size,
+                stop=self._stop,
+            )
+        except Stopped:
+            return None
         except OSError as error:
             self._unread(not_read(path, error))
             return None
