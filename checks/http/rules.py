@@ -298,8 +298,12 @@ def through_proxy(endpoint: Endpoint, asked: ProxyAnswer, direct: DirectLook | N
         "http/gateway-timeout" if late else "http/upstream-down",
         f"The forward proxy {endpoint.proxy} answered {answer.method} {answer.url} with {answer.status}{why}. "
         "The proxy itself is well; "
-        + ("the registry does not answer it in time" if late else "it cannot connect to the registry")
-        + ". Either the registry is down, or the proxy does not know its name or the way there.",
+        + (
+            f"its own resolver does not know {endpoint.host}. The proxy looks the name up, and not this host."
+            if squid.startswith("ERR_DNS_FAIL")
+            else ("the registry does not answer it in time" if late else "it cannot connect to the registry")
+            + ". Either the registry is down, or the proxy does not know its name or the way there."
+        ),
         certainty=Certainty.LIKELY,
         fix=(f"from the proxy's own host: curl -i {endpoint.url}/v2/",),
         evidence=(answer.exchange, "proxy-answer"),

@@ -168,7 +168,7 @@ def not_served(
     if answer.method != "CONNECT" and not by_proxy(answer):
         return
     detail = f"{told} {endpoint.address} never saw the request."
-    if endpoint.port not in (80, 443) and answer.status == 403:
+    if answer.method == "CONNECT" and endpoint.port != 443 and answer.status == 403:
         detail += f" Many proxies allow CONNECT to port 443 alone; this is port {endpoint.port}."
     if answer.status in (400, 404, 405, 501):
         detail += " Plain web servers answer so: it may be no forward proxy at all."

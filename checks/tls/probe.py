@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from regdoctor.api import (
     ClientRejections,
     Connections,
     Context,
+    Each,
     Endpoint,
     Failure,
     FailureKind,
@@ -25,6 +27,7 @@ from regdoctor.api import (
     NotApplicable,
     Ping,
     PlainPort,
+    ProxyAnswer,
     Role,
     RunningRegistries,
     ServedCertificate,
@@ -147,7 +150,11 @@ def _folder_names(endpoint: Endpoint, context: Context) -> tuple[str, ...]:
 
 @probe
 def try_tls(
-    endpoint: Endpoint, connections: Connections | None, ping: Ping | None, context: Context
+    endpoint: Endpoint,
+    connections: Connections | None,
+    ping: Ping | None,
+    proxied: Annotated[Each[ProxyAnswer], Role.REGISTRY],
+    context: Context,
 ) -> PlainPort:
     """A TLS handshake with a port addressed by http, unless HTTP works there."""
     if endpoint.scheme != "http":
@@ -156,6 +163,8 @@ def try_tls(
         raise NotApplicable(f"clients reach {endpoint.address} through the proxy {endpoint.proxy}")
     if ping is not None and ping.answer is not None and ping.answer.status not in REFUSES_PLAIN_HTTP:
         raise NotApplicable(f"{endpoint.address} answers in plain HTTP")
+    if endpoint.role is Role.PROXY and any(each.answer is not None for each in proxied.values()):
+        raise NotApplicable(f"the proxy {endpoint.address} answers in plain HTTP")
     if connections is None or not connections.open_addresses:
         raise Blocked(f"no address of {endpoint.host} accepts a connection to port {endpoint.port}")
     address = connections.open_addresses[0]

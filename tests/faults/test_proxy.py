@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from regdoctor.host import proxies
 from tests.conftest import NAME, PASSWORD, USERNAME, StartRegistry, StartTokenServer, TokenRegistry
 from tests.support import ports
 from tests.support.certificates import Authority, CertificateFiles, root_authority
@@ -26,6 +27,7 @@ from tests.support.regdoctor_cli import (
     run_regdoctor,
 )
 from tests.support.registry import Registry
+from tests.support.skopeo import skopeo
 
 pytestmark = [pytest.mark.needs("docker-registry"), pytest.mark.needs_root]
 
@@ -123,7 +125,61 @@ class TestHealthy:
     def test_tinyproxy(self, tls_registry: Registry, tmp_path: Path) -> None:
         image = push_image(tls_registry).reference(tls_registry.address)
         with tinyproxy(tmp_path / "tinyproxy") as proxy:
-            assert_healthy(check(tls_registry, proxy, target=image))
+            result = check(tls_registry, proxy, "--timeout", "20", target=image)
+
+        assert_healthy(result)
+        # tinyproxy never answers what it cannot read: one such question would cost a whole step.
+        assert result.report["duration_ms"] < 15_000
+
+    @pytest.mark.needs("squid")
+    def test_squid_that_wants_a_login(self, tls_registry: Registry, open_tmp_path: Path) -> None:
+        with squid(open_tmp_path / "squid", *login_wanted(open_tmp_path, "me", "p@ss")) as proxy:
+            result = check(tls_registry, proxy.replace("://", "://me:p%40ss@"), hosts={})
+
+        assert_healthy(result)
+        assert "p@ss" not in result.stdout + result.stderr
+
+
+@pytest.mark.needs("skopeo")
+@pytest.mark.parametrize(
+    "no_proxy",
+    [
+        NAME,
+        ".reg.test",
+        "test",
+        "*.test",
+        "*",
+        "*reg.test",
+        "eg.test",
+        "REG.Test",
+        "reg.test.",
+        "http://reg.test",
+        " reg.test , other",
+        "other reg.test",
+        "reg.test;other",
+        "reg.test:5000",
+        "reg.test:5001",
+        "192.0.2.0/24",
+        "192.0.2.7",
+        "192.0.2.7:5000",
+        "192.0.2.*",
+        "0.0.0.0/0",
+    ],
+)
+def test_what_no_proxy_covers_is_what_go_takes_it_for(no_proxy: str) -> None:
+    """The real skopeo, written in Go, is asked to go to the same places through a proxy that counts."""
+    hosts = {NAME: "127.0.0.1", f"a.{NAME}": "127.0.0.1"}
+    for place in (f"{NAME}:5000", f"a.{NAME}:5000", "192.0.2.7:5000"):
+        with ForwardProxy(addresses={}) as proxy:
+            environment = {"HTTPS_PROXY": proxy.url, "HTTP_PROXY": proxy.url, "NO_PROXY": no_proxy}
+            skopeo(
+                *("--command-timeout", "1s", "inspect", f"docker://{place}/app:1"),
+                hosts=hosts,
+                env=environment,
+            )
+            by_go = bool(proxy.targets)
+
+        assert (proxies.proxy_for(f"https://{place}", environment).proxy_url is not None) == by_go, place
 
 
 class TestUnreachable:
@@ -202,6 +258,14 @@ class TestAuthRequired:
         found = assert_single_root_cause(result, "proxy/auth-required")
         assert "holds no login" in found["detail"]
         assert "Basic" in found["detail"]
+
+    @pytest.mark.needs("squid")
+    def test_squid(self, tls_registry: Registry, open_tmp_path: Path) -> None:
+        with squid(open_tmp_path / "squid", *login_wanted(open_tmp_path, "me", "secret")) as proxy:
+            for login, words in (("", "holds no login"), ("me:wrong@", "is refused")):
+                url = proxy.replace("://", f"://{login}")
+                found = assert_single_root_cause(check(tls_registry, url), "proxy/auth-required")
+                assert words in found["detail"]
 
     def test_a_wrong_login(self, tls_registry: Registry) -> None:
         with ForwardProxy(addresses=HOSTS, behaviour=ProxyBehaviour(credential=("me", "pass"))) as proxy:
@@ -502,6 +566,24 @@ def runs_as(name: str, pid: int) -> bool:
     return (Path("/proc") / str(pid) / "comm").read_text().strip() == name
 
 
+def login_wanted(folder: Path, user: str, password: str) -> list[str]:
+    """Squid's settings for a login of one user; its own account has to be able to read the folder."""
+    check = folder / "check.sh"
+    # The helper's protocol: a line with user and password is answered OK or ERR.
+    check.write_text(
+        "while read -r given; do\n"
+        f'  if [ "$given" = "{user} {password}" ]; then echo OK; else echo ERR; fi\n'
+        "done\n"
+    )
+    return [
+        f"auth_param basic program {program_path('sh')} {check}",
+        "auth_param basic realm corp",
+        "acl users proxy_auth REQUIRED",
+        "http_access allow users",
+        "http_access deny all",
+    ]
+
+
 @contextmanager
 def squid(folder: Path, *lines: str) -> Iterator[str]:
     """The real squid with some rules of access; gives its URL."""
@@ -523,7 +605,8 @@ def squid(folder: Path, *lines: str) -> Iterator[str]:
     ]
     (folder / "squid.conf").write_text("\n".join(settings) + "\n")
     daemon = Daemon(
-        [program_path("squid"), "-N", "-f", folder / "squid.conf"],
+        # A name of its own, by which its shared memory is called: others may run at the same time.
+        [program_path("squid"), "-N", "-n", f"test{port}", "-f", folder / "squid.conf"],
         log=folder / "output",
         ready=lambda: ports.accepts("127.0.0.1", port),
         seconds=30,

@@ -27,6 +27,7 @@ from regdoctor.api import (
     Ping,
     PlainLook,
     PlainPort,
+    ProxyAnswer,
     PullAuthorization,
     RepeatedQuestion,
     Replicas,
@@ -323,6 +324,22 @@ class TestGateways:
     @pytest.mark.parametrize("status", [502, 503, 504, 403])
     def test_a_forward_proxy_is_no_gateway_of_the_registry(self, status: int) -> None:
         assert judge(ping(answer(status, "", {"X-Squid-Error": "ERR_CONNECT_FAIL 111"}))) == []
+
+    @pytest.mark.parametrize(
+        ("error", "words"),
+        [
+            ("ERR_DNS_FAIL 0", "its own resolver does not know reg.test"),
+            ("ERR_CONNECT_FAIL 111", "it cannot connect to the registry"),
+        ],
+    )
+    def test_a_forward_proxy_that_finds_no_registry_says_why(self, error: str, words: str) -> None:
+        asked = ProxyAnswer(answer=answer(503, "", {"X-Squid-Error": error}, method="CONNECT"))
+
+        draft = the(
+            rules.through_proxy(endpoint(proxy="http://proxy.test:3128"), asked, None), "http/upstream-down"
+        )
+
+        assert words in draft.detail
 
     def test_the_same_cut_again_and_again_is_a_timer(self) -> None:
         closed = Failure(kind=FailureKind.CONNECTION_CLOSED, message="closed")
