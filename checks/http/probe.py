@@ -215,7 +215,7 @@ def look_below_paths(endpoint: Endpoint, ping: Ping, target: Target, context: Co
 
     unlikely, *got = side_by_side(ask, (_random_name(), *prefixes), workers=4)
     # A name that nobody has is no prefix: where it leads to a registry all the same, every path does.
-    if isinstance(unlikely, Response) and unlikely.answer.status in (200, 401):
+    if isinstance(unlikely, Response) and _is_registry_s(unlikely.answer):
         return PathPrefixes(answers=())
     return PathPrefixes(answers=tuple(each.answer for each in got if isinstance(each, Response)))
 

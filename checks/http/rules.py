@@ -36,6 +36,7 @@ from regdoctor.api import (
     VerifiedBlobs,
     finding,
     manifests,
+    resolve_location,
     rule,
 )
 
@@ -141,12 +142,22 @@ def led_astray(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     """``/v2/`` is redirected to where nothing can be had."""
     if endpoint.role is not Role.REGISTRY or not ping.redirects or ping.failure is None:
         return
+    last = ping.redirects[-1]
+    there = resolve_location(last.url, last.header("location"))
+    # A proxy that wants TLS leads to itself; a portal has a name of its own.
+    upgrade = urlsplit(there.url) if there.url is not None and not there.host_changed else None
+    wants_tls = upgrade is not None and there.scheme_changed and upgrade.scheme == "https"
+    means = (
+        "The registry is meant to be reached by https there; a check of that address tells what hinders it."
+        if wants_tls
+        else "Sign-in and captive portals redirect so; a registry answers at /v2/ itself."
+    )
     yield finding(
         "http/not-a-registry",
         f"{answers.line(ping.redirects[0])} by {answers.by(ping.redirects[0])}, which leads to "
-        f"{ping.redirects[-1].header('location') or 'another place'}, and that fails: {ping.failure.message}. "
-        "Sign-in and captive portals redirect so; a registry answers at /v2/ itself.",
-        certainty=Certainty.LIKELY,
+        f"{last.header('location') or 'another place'}, and that fails: {ping.failure.message}. {means}",
+        certainty=Certainty.POSSIBLE if wants_tls else Certainty.LIKELY,
+        fix=(f"regdoctor check https://{upgrade.netloc}",) if upgrade is not None and wants_tls else (),
         evidence=tuple(each.exchange for each in ping.redirects),
     )
 
@@ -650,6 +661,9 @@ def rate_limits(
     yield from limits.little_left(seen)
 
 
+_GATEWAY = (502, 503, 504)
+
+
 @rule("http/replicas-differ")
 def replicas_differ(
     endpoint: Endpoint,
@@ -679,6 +693,9 @@ def replicas_differ(
     calmly_lost = any(isinstance(each, Failure) for each in (ping.failure, *spaced))
     if len(kinds) < 2 or (len(answered) < 2 and not calmly_lost):
         # What goes unanswered in a rush alone says something about the rush.
+        return
+    if all(each.status in _GATEWAY and not answers.is_registry_s(each) for each in got):
+        # One hop in words of its own: Caddy says 502 at first, and 503 once it has given a registry up.
         return
     shown = "; ".join(f"{len(each)} times {kind}{_where(each, given)}" for kind, each in kinds.items())
     yield finding(

@@ -13,6 +13,7 @@ from regdoctor.api import (
     UploadSession,
     UploadStep,
     errors,
+    resolve_location,
 )
 
 _READ_ONLY = re.compile(
@@ -267,6 +268,18 @@ def storage_cause(answer: Answer) -> str | None:
 def redirects(answer: Answer) -> bool:
     """Whether the answer sends the client elsewhere."""
     return answer.status in _REDIRECTS
+
+
+def redirection(answer: Answer) -> Location | None:
+    """Where an answer sends the client; None where it is no redirect or leads nowhere."""
+    found = resolve_location(answer.url, answer.header("location")) if redirects(answer) else None
+    return found if found is not None and found.url is not None else None
+
+
+def leads_to(answer: Answer, path: str) -> bool:
+    """Whether it sends the client to a path of the same origin, with or without a slash at the end."""
+    there = redirection(answer)
+    return there is not None and there.same_origin and place(there.url or "").rstrip("/").endswith(path)
 
 
 def origin_of(location: Location) -> str:

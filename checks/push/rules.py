@@ -147,6 +147,36 @@ def location(session: UploadSession, registries: Registries) -> Iterator[Draft]:
     )
 
 
+@rule("push/location-scheme", "push/location-host")
+def redirected(session: UploadSession, registries: Registries) -> Iterator[Draft]:
+    """The request that begins an upload is sent to another origin, where clients go with GET or without login."""
+    answer = session.start.answer
+    there = reading.redirection(answer) if answer is not None else None
+    if answer is None or there is None or there.same_origin or there.path_changed:
+        return
+    only_scheme = there.scheme_changed and not there.host_changed
+    if answer.status in (307, 308) and not (there.host_changed or there.downgrades):
+        # Clients go there with the same method and their credentials.
+        return
+    upgrade = only_scheme and (there.url or "").startswith("https:")
+    origin = reading.origin_of(there)
+    follow = (
+        "Clients go there with GET, and no upload begins."
+        if answer.status in (301, 302, 303)
+        else "Clients drop their credentials on the way there."
+    )
+    yield _found(
+        "push/location-scheme" if only_scheme else "push/location-host",
+        f"{reading.line(answer)}, which sends the client to {origin}: {_what_changed(there)}. {follow}",
+        session,
+        registries,
+        fix=(f"name the registry as it is served, by https: {origin}, and not as an insecure one",)
+        if upgrade
+        else (),
+        evidence=(answer.exchange,),
+    )
+
+
 def _what_changed(given: Location) -> str:
     changes = ((given.scheme_changed, "scheme"), (given.host_changed, "host"), (given.port_changed, "port"))
     return f"another {' and another '.join(word for changed, word in changes if changed)}"
@@ -272,9 +302,7 @@ def path(session: UploadSession, registries: Registries, config: ProxyConfig | N
     asked = f"/v2/{session.repository}/blobs/uploads"
     if answer is None:
         return
-    if reading.redirects(answer) and reading.place(answer.header("location") or "").rstrip("/").endswith(
-        asked
-    ):
+    if reading.redirects(answer) and reading.leads_to(answer, asked):
         yield _found(
             "push/path-rewritten",
             f"{reading.line(answer)}, which sends the client to the very address that it asked for: a hop takes "

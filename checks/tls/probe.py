@@ -161,6 +161,9 @@ def try_tls(
         raise NotApplicable(f"clients address {endpoint.address} by https")
     if endpoint.proxy is not None:
         raise NotApplicable(f"clients reach {endpoint.address} through the proxy {endpoint.proxy}")
+    if ping is not None and ping.redirects:
+        # What goes wrong then, goes wrong elsewhere.
+        raise NotApplicable(f"{endpoint.address} answers in plain HTTP, and sends clients elsewhere")
     if ping is not None and ping.answer is not None and ping.answer.status not in REFUSES_PLAIN_HTTP:
         raise NotApplicable(f"{endpoint.address} answers in plain HTTP")
     if endpoint.role is Role.PROXY and any(each.answer is not None for each in proxied.values()):

@@ -86,7 +86,7 @@ from regdoctor.oci.manifest import Descriptor
 from regdoctor.oci.reference import InvalidReference, Reference, Target, parse_reference
 from regdoctor.oci.scope import Scope
 from regdoctor.oci.token import TokenClaims
-from regdoctor.oci.upload import Location
+from regdoctor.oci.upload import Location, resolve_location
 from regdoctor.options import Options, Profile
 from regdoctor.parallel import in_time, side_by_side
 from regdoctor.registry_config import openness
@@ -172,6 +172,7 @@ __all__ = [
     "registry_keys",
     "registry_process",
     "registry_values",
+    "resolve_location",
     "resolver_files",
     "rule",
     "scopes",

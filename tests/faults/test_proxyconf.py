@@ -672,7 +672,7 @@ class TestFiles:
     @nginx
     def test_a_dump(self, split: Stage, tmp_path: Path) -> None:
         dump = tmp_path / "dump.txt"
-        command = [path("nginx"), "-T", "-p", split.proxy.directory, "-c", split.file]
+        command: list[str | Path] = [path("nginx"), "-T", "-p", split.proxy.directory, "-c", split.file]
         dump.write_text(
             subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
         )

@@ -79,7 +79,7 @@ class Traefik:
             log=directory / "traefik.log",
             directory=directory,
             # The port is open before the file of routes has been read.
-            ready=lambda: ports.accepts(host, self.port) and "Creating server" in self.daemon.log(),
+            ready=lambda: ports.accepts(host, self.port) and "Creating load-balancer" in self.daemon.log(),
             seconds=30,
         )
 

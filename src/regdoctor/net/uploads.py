@@ -83,13 +83,35 @@ class Uploads:
         self.endpoint = endpoint
         self.repository = repository
         self.cleanup = cleanup
+        self._origin = endpoint.url
         self._authorization = authorization
         self._removal = removal if removal is not None else authorization
 
     @property
     def root(self) -> str:
         """The URL of the repository, without a slash at the end."""
-        return f"{self.endpoint.url}/v2/{self.repository}"
+        return f"{self._origin}/v2/{self.repository}"
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port that requests go to."""
+        return self._origin
+
+    def moved(self, step: UploadStep, location: str | None) -> bool:
+        """Whether an answer sends everything from http to https of the same host; requests then go there.
+
+        Clients follow 307 and 308 with the same method, and keep their credentials for the host's name.
+        """
+        if step.status not in (307, 308) or location is None:
+            return False
+        here, there = urlsplit(f"{self.root}/blobs/uploads/"), urlsplit(location)
+        if (here.scheme, there.scheme) != ("http", "https") or (here.hostname, here.path) != (
+            there.hostname,
+            there.path,
+        ):
+            return False
+        self._origin = f"https://{there.netloc}"
+        return True
 
     def session(self, headers: Iterable[tuple[str, str]] = ()) -> Session:
         """A session that is opened when it is entered and cancelled when it is left."""
@@ -184,6 +206,9 @@ class Session:
         self._uploads.cleanup.check()
         url = f"{self._uploads.root}/blobs/uploads/"
         self.start, response = self._uploads.send("POST", url, content=b"", headers=self._headers)
+        if response is not None and self._uploads.moved(self.start, response.location):
+            url = f"{self._uploads.root}/blobs/uploads/"
+            self.start, response = self._uploads.send("POST", url, content=b"", headers=self._headers)
         if self.start.succeeded and response is not None:
             location = resolve_location(url, response.location)
             self.location_url = location.url
@@ -242,7 +267,7 @@ class Session:
         if location.url is not None:
             parts = urlsplit(location.url)
             query = f"?{parts.query}" if parts.query else ""
-            self._url = f"{self._uploads.endpoint.url}{parts.path}{query}"
+            self._url = f"{self._uploads.origin}{parts.path}{query}"
 
     def _cancel(self) -> Remain | None:
         """DELETE of the session; what remains of it, or None."""
