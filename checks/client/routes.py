@@ -43,8 +43,13 @@ __all__ = ["Settings", "docker_takes_for_insecure", "hosts_are_read", "name_of",
 _SECURE = ("https",)
 _PLAIN = ("http",)
 _FALLS_BACK = ("https", "http")
-_STORES = {"docker": "docker", "containerd": "containerd", "podman": "containers", "buildkit": ""}
-"""What the trust store of each client is called; buildkit's own lies in its container."""
+_STORES = {
+    "docker": ("docker",),
+    "containerd": ("containerd",),
+    "podman": ("containers", "docker"),
+    "buildkit": (),
+}
+"""What the trust stores of each client are called; the first that is there counts. buildkit's lies in its container."""
 _DAEMONS = {"dockerd": "docker", "containerd": "containerd"}
 
 
@@ -117,7 +122,8 @@ def _own(settings: Settings, client: str) -> dict[str, str | None]:
 
 
 def _trusted(settings: Settings, client: str) -> tuple[str, ...]:
-    return settings.authorities.get("given", settings.authorities.get(_STORES[client], ()))
+    stores = ("given", *_STORES[client])
+    return next((settings.authorities[name] for name in stores if name in settings.authorities), ())
 
 
 def _docker(settings: Settings) -> Iterator[ClientRoute]:
@@ -168,7 +174,7 @@ def _containerd(settings: Settings) -> Iterator[ClientRoute]:
         client="containerd",
         obstacle=_containerd_obstacle(containerd, folder),
         schemes=_PLAIN if plain else _FALLS_BACK if local and target.port not in (None, 443) else _SECURE,
-        verifies=not (local or (decides is not None and decides.skip_verify)),
+        verifies=not (plain or local or (decides is not None and decides.skip_verify)),
         mirrors=_mirrors(settings, "containerd") if read else (),
         authorities=tuple(each.value for each in decides.authorities)
         if decides is not None
@@ -213,7 +219,7 @@ def _podman(settings: Settings) -> Iterator[ClientRoute]:
         schemes=_FALLS_BACK if insecure else _SECURE,
         verifies=not insecure,
         mirrors=_mirrors(settings, "podman"),
-        authorities=_trusted(settings, "podman") or settings.authorities.get("docker", ()),
+        authorities=_trusted(settings, "podman"),
         because=(table.place,) if table is not None else (),
         **_own(settings, "podman"),  # type: ignore[arg-type]
     )
@@ -256,7 +262,7 @@ def _buildkit(settings: Settings) -> Iterator[ClientRoute]:
         if broken is not None
         else None,
         schemes=schemes,
-        verifies=not insecure,
+        verifies=not insecure and schemes != _PLAIN,
         mirrors=tuple(each.value for each in entry.mirrors) if entry is not None else (),
         authorities=tuple(each.value for each in entry.authorities) if entry is not None else (),
         because=tuple(each for each in places if each is not None),
@@ -314,9 +320,11 @@ def _distrust(route: ClientRoute, settings: Settings) -> str | None:
     """Why the client would refuse the certificate, by the trust store that is its own."""
     for each in settings.handshakes.handshakes if settings.handshakes is not None else ():
         known = {one.context.name: one for one in each.verifications}
-        own = known.get("given") or known.get(_STORES[route.client]) or known.get("system")
-        if own is None and route.client == "docker" and each.verifications:
-            own = each.verifications[0]
+        stores = ("given", *_STORES[route.client], "system")
+        own = next((known[name] for name in stores if name in known), None)
+        if own is None:
+            # A client without authorities of its own for this host has those of the system.
+            own = next((one for one in each.verifications if not one.context.own_authorities), None)
         if own is not None and own.errors:
             return f"its certificate is refused: {own.errors[0].name.replace('-', ' ')}"
         if each.name_matches is False:
