@@ -51,6 +51,7 @@ def steady(text: str) -> str:
     text = re.sub(r"\blocalhost:\d+", f"localhost:{PORT}", text)
     text = re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{PORT}", text)
     text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?", "2026-11-23 12:00", text)
+    text = re.sub(r"/\S*/regdoctor-demo-\w+", "/tmp/regdoctor-demo", text)
     return re.sub(r"\b\d+(\.\d+)? ms\b", "10 ms", text)
 
 
