@@ -47,9 +47,10 @@ _STORES = {
     "docker": ("docker",),
     "containerd": ("containerd",),
     "podman": ("containers", "docker"),
+    # Its own lies in its container.
     "buildkit": (),
 }
-"""What the trust stores of each client are called; the first that is there counts. buildkit's lies in its container."""
+"""What the trust stores of each client are called; the first that is there counts."""
 _DAEMONS = {"dockerd": "docker", "containerd": "containerd"}
 
 
