@@ -43,7 +43,11 @@ class Containerd:
         )
 
     def __enter__(self) -> Containerd:
-        self.daemon.start()
+        try:
+            self.daemon.start()
+        except BaseException:
+            self._sockets.cleanup()
+            raise
         return self
 
     def __exit__(self, *_details: object) -> None:
