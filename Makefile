@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
-DEBIAN_PACKAGES = docker-registry skopeo nginx-light haproxy dnsmasq-base chrony nftables iproute2 apache2-utils openssl tinyproxy-bin microsocks squid
+DEBIAN_PACKAGES = docker-registry skopeo nginx-light haproxy dnsmasq-base chrony nftables iptables iproute2 apache2-utils openssl \
+  tinyproxy-bin microsocks squid containerd docker.io podman e2fsprogs util-linux mount
 
 .PHONY: demo test lint format docs benchmark clean packages
 

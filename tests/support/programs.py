@@ -13,15 +13,18 @@ from types import MappingProxyType
 
 DEBIAN_PACKAGES: Mapping[str, str] = MappingProxyType(
     {
+        "chronyc": "chrony",
         "chronyd": "chrony",
         "containerd": "containerd",
         "ctr": "containerd",
         "dnsmasq": "dnsmasq-base",
+        "docker": "docker.io",
         "docker-registry": "docker-registry",
         "dockerd": "docker.io",
         "haproxy": "haproxy",
         "htpasswd": "apache2-utils",
         "ip": "iproute2",
+        "iptables-nft-save": "iptables",
         "mkfs.ext4": "e2fsprogs",
         "mount": "mount",
         "nft": "nftables",
