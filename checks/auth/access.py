@@ -44,6 +44,7 @@ from regdoctor.api import (
     Target,
     TokenExchange,
     TokenService,
+    refusals,
     scopes,
 )
 
@@ -216,6 +217,13 @@ def is_denial(answer: Answer) -> bool:
     )
 
 
+def is_about_rights(answer: Answer) -> bool:
+    """Whether rights are what a registry refuses content for: a 403 may be a firewall's, or a policy's."""
+    if refusals.reason(answer.body_excerpt) is not None:
+        return False
+    return answer.status == 401 or (answer.status == 403 and answer.producer.kind is ProducerKind.REGISTRY)
+
+
 def judged_otherwise(exchange: TokenExchange, answer: Answer) -> bool:
     """Whether an error of the token server is about who asked, how often, or the size of the request."""
     refused = exchange.method == "POST" and answer.status == 400
@@ -279,7 +287,10 @@ def token_refused(
 def _is_about_rights(exchange: TokenExchange | None, refusal: Refusal) -> bool:
     """Whether a refusal for a repository is about rights, as far as the answer says."""
     if refusal.answer.status == 403:
-        return is_denial(refusal.answer) and _REFUSES_THE_LOGIN.search(refusal.answer.body_excerpt) is None
+        body = refusal.answer.body_excerpt
+        if _REFUSES_THE_LOGIN.search(body) or refusals.reason(body) is not None:
+            return False
+        return is_denial(refusal.answer)
     if refusal.answer.status != 401:
         return False
     if refusal.error is not None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 from typing import Annotated
 
 from regdoctor.api import (
     Addresses,
-    Answer,
     Blobs,
     Certainty,
     Challenges,
@@ -27,7 +25,6 @@ from regdoctor.api import (
     HtpasswdFile,
     KubernetesObjects,
     ManifestLook,
-    ProducerKind,
     PullAuthorization,
     Refusal,
     Role,
@@ -39,6 +36,7 @@ from regdoctor.api import (
     TokenSettings,
     UploadSession,
     finding,
+    refusals,
     rule,
 )
 
@@ -559,12 +557,12 @@ def content_denied(
     """The registry refuses content with 403 though it asked for no login, or gives the manifest and no layers."""
     if look.content is None:
         answer = look.answer
-        refused = answer is not None and answer.status == 403 and _is_own_word(answer)
+        refused = answer is not None and answer.status == 403 and access.is_about_rights(answer)
         denied = [answer] if answer is not None and refused and authorization.kind == "none" else []
         who = "asks for no login at /v2/, and then says this of the image itself"
     else:
         own = [blob.answer for blob in (blobs.blobs if blobs is not None else ()) if blob.redirect is None]
-        denied = [answer for answer in own if answer is not None and _is_own_word(answer)]
+        denied = [answer for answer in own if answer is not None and access.is_about_rights(answer)]
         who = "gave the manifest with the same access, and not these parts of the image"
     if denied:
         yield finding(
@@ -575,17 +573,6 @@ def content_denied(
             evidence=tuple(answer.exchange for answer in denied[:5]),
             endpoint=_first(registries),
         )
-
-
-def _is_own_word(answer: Answer) -> bool:
-    """Whether rights are what is refused for: a 403 may as well be a firewall's."""
-    return answer.status == 401 or (answer.status == 403 and answer.producer.kind is ProducerKind.REGISTRY)
-
-
-_NOT_RIGHTS = re.compile(
-    r"read.?only|quota|storage resource|polic(y|ies)|immutable|maintenance", re.IGNORECASE
-)
-"""Reasons for which products refuse uploads with 403 that are not about who asks."""
 
 
 @rule("auth/scope-denied", "auth/credentials-missing")
@@ -601,7 +588,7 @@ def upload_denied(
         return
     if exchange is not None and access.lacks(exchange, "push"):
         return  # said of the token itself
-    if _NOT_RIGHTS.search(answer.body_excerpt):
+    if refusals.reason(answer.body_excerpt) is not None:
         return  # judged among pushes
     said = f"{wording.line(answer)}{wording.quoted(answer)}"
     if authorization.kind == "none":

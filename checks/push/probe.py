@@ -614,9 +614,9 @@ def _together(same: list[Remain]) -> Remain:
 
 @probe
 def notice_policy(look: ManifestLook) -> PolicyRefusal:
-    """Keeps the answer 412 to a look at the manifest, which builders take before they push."""
+    """Keeps the refusal of a look at the manifest by a policy, which builders meet before they push."""
     for answer in (look.answer, look.head):
-        if answer is not None and answer.status == 412:
+        if answer is not None and reading.refusal(answer) == "push/policy-blocked":
             return PolicyRefusal(answer=answer)
     raise NotApplicable("the manifest was not refused")
 

@@ -13,42 +13,17 @@ from regdoctor.api import (
     UploadSession,
     UploadStep,
     errors,
+    refusals,
     resolve_location,
 )
 
-_READ_ONLY = re.compile(
-    r"\b(?:system|registry|repository|service|instance)\b.{0,20}\bis (?:currently )?(?:in )?(?:a )?read[- ]?only"
-    r"|read[- ]?only mode",
-    re.IGNORECASE,
-)
-"""Harbor, Quay, GitLab, Gitea."""
-_CACHE = re.compile(
-    r"to a proxy project|proxy[- ]cache (?:project|repository)|(?:to|on) (?:a )?remote repositor"
-    r"|pull[- ]through cache",
-    re.IGNORECASE,
-)
-"""Harbor, Artifactory, Amazon ECR."""
-_QUOTA = re.compile(
-    r"exceed the configured upper limit|quota.{0,40}(?:exceeded|reached|used up)"
-    r"|exceed(?:s|ed|ing)?.{0,40}(?:quota|storage limit)|storage (?:quota|limit).{0,20}(?:exceeded|reached)"
-    r"|insufficient (?:storage )?quota|LimitExceededException",
-    re.IGNORECASE,
-)
-"""Harbor (``adding … will exceed the configured upper limit``), Quay, GitLab, Gitea, Amazon ECR."""
-_IMMUTABLE = re.compile(
-    r"immutab|cannot be overwritten|TAG_ALREADY_EXISTS|Image(?:Tag)?AlreadyExists"
-    r"|does not allow (?:updating|redeploy)|tag .{0,200}already exists",
-    re.IGNORECASE,
-)
-"""Amazon ECR, Harbor (``configured as immutable``), Google Artifact Registry, Quay, Nexus."""
-_POLICY = re.compile(
-    r"PROJECTPOLICYVIOLATION|configured policy|due to .{0,40}policy|prevent(?:ed)? .{0,30}vulnerab"
-    r"|vulnerabilit.{0,60}cannot be (?:pulled|pushed)|image is not signed|signed by (?:cosign|notation)"
-    r"|registry does not allow .{0,40}manifest|unknown manifest class|(?:blocked|denied) by .{0,30}(?:policy|xray)"
-    r"|disallowed operation|operation is disallowed",
-    re.IGNORECASE,
-)
-"""Harbor, distribution (``policy.repository.classes``), Artifactory with Xray, Azure."""
+_CODES = {
+    refusals.Reason.READ_ONLY: "push/read-only",
+    refusals.Reason.CACHE: "push/unsupported-cache",
+    refusals.Reason.QUOTA: "push/quota-exceeded",
+    refusals.Reason.IMMUTABLE: "push/immutable-tag",
+    refusals.Reason.POLICY: "push/policy-blocked",
+}
 _LOST = ("BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID")
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -232,15 +207,12 @@ def refusal(answer: Answer | None) -> str | None:
     if answer is None or answer.status < 400:
         return None
     text = answer.body_excerpt
-    if _READ_ONLY.search(text) or _takes_only_reads(answer):
+    if _takes_only_reads(answer):
         return "push/read-only"
-    if _CACHE.search(text):
-        return "push/unsupported-cache"
-    if _QUOTA.search(text) and answer.status != 429:
-        return "push/quota-exceeded"
-    if _IMMUTABLE.search(text):
-        return "push/immutable-tag"
-    if _POLICY.search(text) or answer.status == 412:
+    said_of = refusals.reason(text)
+    if said_of is not None and not (said_of is refusals.Reason.QUOTA and answer.status == 429):
+        return _CODES[said_of]
+    if answer.status == 412:
         return "push/policy-blocked"
     if answer.status == 405 and answer.method == "POST" and "UNSUPPORTED" in said(answer).codes:
         return "push/unsupported-cache"

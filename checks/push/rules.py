@@ -721,7 +721,7 @@ def commit(session: UploadSession, registries: Registries) -> Iterator[Draft]:
 
 @rule("push/policy-blocked")
 def look_refused(policy: PolicyRefusal, registries: Registries) -> Iterator[Draft]:
-    """The manifest cannot even be looked at (412)."""
+    """The manifest cannot even be looked at."""
     answer = policy.answer
     yield finding(
         "push/policy-blocked",

@@ -72,7 +72,7 @@ from regdoctor.net import (
 )
 from regdoctor.net.http import Response, pause_sending
 from regdoctor.oci import challenge as challenges
-from regdoctor.oci import config_secrets, errors, listen_addresses, near
+from regdoctor.oci import config_secrets, errors, listen_addresses, near, refusals
 from regdoctor.oci import digest as digests
 from regdoctor.oci import manifest as manifests
 from regdoctor.oci import platform as platforms
@@ -167,6 +167,7 @@ __all__ = [
     "proxies",
     "proxy_configs",
     "quotas",
+    "refusals",
     "registries_conf",
     "registry_environment",
     "registry_keys",

@@ -765,10 +765,20 @@ def test_a_recorded_refusal_of_the_manifest_is_named(
     assert message[:40] in assert_single_root_cause(result, code)["detail"]
 
 
-def test_a_recorded_refusal_of_a_project_that_only_mirrors_is_named(
-    registry: Registry, servers: ExitStack
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("push/unsupported-cache", "can not push artifact to a proxy project: mirror"),
+        ("push/quota-exceeded", "registry contains 1 repositories, limit is 1"),
+        ("push/quota-exceeded", "Forbidden: Datastore disk usage is too high."),
+        ("push/policy-blocked", "rejected the deployment due to conflict with its include/exclude patterns"),
+        ("push/read-only", "The system is in read only mode. Any modification is prohibited."),
+    ],
+)
+def test_a_recorded_refusal_at_the_start_is_named(
+    registry: Registry, servers: ExitStack, code: str, message: str
 ) -> None:
-    message = "can not push artifact to a proxy project: mirror"
+    """Harbor, DigitalOcean and Artifactory; not one of them is about the rights of the account."""
 
     def answer(request: Request) -> Answer | None:
         if request.method == "POST":
@@ -777,7 +787,7 @@ def test_a_recorded_refusal_of_a_project_that_only_mirrors_is_named(
 
     hop = servers.enter_context(Hop(registry, answer))
 
-    assert_single_root_cause(check(hop.url), "push/unsupported-cache")
+    assert message[:30] in assert_single_root_cause(check(hop.url), code)["detail"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
@@ -801,13 +811,21 @@ def test_a_firewall_that_answers_uploads_with_a_page_and_200_is_named(
     assert "Request Rejected" in found["detail"]
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (412, "PROJECTPOLICYVIOLATION", "The image is not signed."),
+        (403, "DENIED", "not downloaded due to the download blocking policy configured in Xray"),
+    ],
+)
 def test_a_recorded_policy_on_looking_is_named_without_a_push(
-    registry: Registry, image: str, servers: ExitStack
+    registry: Registry, image: str, servers: ExitStack, status: int, code: str, message: str
 ) -> None:
+    """Harbor and Artifactory."""
+
     def answer(request: Request) -> Answer | None:
         if "/manifests/" in request.target:
-            body = {"errors": [{"code": "PROJECTPOLICYVIOLATION", "message": "The image is not signed."}]}
-            return json_answer(412, body)
+            return json_answer(status, {"errors": [{"code": code, "message": message}]})
         return None
 
     hop = servers.enter_context(Hop(registry, answer))

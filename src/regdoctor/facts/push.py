@@ -197,7 +197,7 @@ class ManifestPush(Fact, frozen=True, kw_only=True):
 
 
 class PolicyRefusal(Fact, frozen=True, kw_only=True):
-    """The answer 412 to a look at the image's manifest (Harbor's policies)."""
+    """The refusal of a look at the image's manifest by a policy: 412 (Harbor), or 403 that says so (Xray)."""
 
     answer: Answer
 

@@ -425,6 +425,37 @@ class TestRefusals:
             (412, "The image is not signed.", "push/policy-blocked"),
             (403, "current image with 2 vulnerabilities cannot be pushed", "push/policy-blocked"),
             (403, "registry does not allow image manifest", "push/policy-blocked"),
+            # Google, Azure, GitLab, Nexus, Artifactory, DigitalOcean
+            (400, "The repository has enabled tag immutability", "push/immutable-tag"),
+            (400, "Repository does not allow updating assets: docker-hosted", "push/immutable-tag"),
+            (409, "tag 1.0 is immutable and cannot be overwritten", "push/immutable-tag"),
+            (
+                403,
+                "Your action has been rejected because the namespace storage limit has been reached.",
+                "push/quota-exceeded",
+            ),
+            (403, "registry contains 1 repositories, limit is 1", "push/quota-exceeded"),
+            (403, "Forbidden: Datastore disk usage is too high.", "push/quota-exceeded"),
+            (403, "Storage quota limit has been reached for this registry.", "push/quota-exceeded"),
+            (
+                405,
+                "The operation is disallowed on this registry, repository or image.",
+                "push/policy-blocked",
+            ),
+            (
+                403,
+                "not downloaded due to the download blocking policy configured in Xray",
+                "push/policy-blocked",
+            ),
+            (403, "the component is quarantined", "push/policy-blocked"),
+            (
+                409,
+                "The repository 'docker-local' rejected the deployment of an artifact due to conflict with its "
+                "include/exclude patterns",
+                "push/policy-blocked",
+            ),
+            (403, "Cannot push to remote repository 'docker-remote'", "push/unsupported-cache"),
+            (400, "uploads are not allowed to remote repositories", "push/unsupported-cache"),
         ],
     )
     def test_the_words_of_products_are_known(self, status: int, message: str, code: str) -> None:
