@@ -28,6 +28,7 @@ from regdoctor.api import (
     PullAuthorization,
     PushAuthorization,
     PushRemains,
+    PushTrials,
     Remain,
     RemainKind,
     Secret,
@@ -51,7 +52,7 @@ from regdoctor.api import (
     tokens,
     uploads,
 )
-from regdoctor.checks.push import reading
+from regdoctor.checks.push import reading, trying
 
 RESERVE = 4.0
 """Seconds at the end of the run that are kept for cancelling."""
@@ -610,6 +611,16 @@ def _together(same: list[Remain]) -> Remain:
     from msgspec.structs import replace
 
     return same[0] if len(same) == 1 else replace(same[0], name=f"{len(same)} uploads")
+
+
+@probe
+def sum_up(
+    session: UploadSession, sizes: UploadSizes | None, slow: SlowUploads | None, pushed: ManifestPush | None
+) -> PushTrials:
+    """Puts together what was tried, and what that way of trying cannot show."""
+    return PushTrials(
+        repository=session.repository, trials=tuple(trying.trials(session, sizes, slow, pushed))
+    )
 
 
 @probe

@@ -834,6 +834,26 @@ def test_a_recorded_policy_on_looking_is_named_without_a_push(
     assert_single_root_cause(result, "push/policy-blocked")
 
 
+# what the report says of it
+
+
+@pytest.mark.needs("nginx")
+def test_the_report_says_what_was_tried_and_what_that_cannot_show(
+    registry: Registry, image: str, start_nginx: StartNginx
+) -> None:
+    nginx = start_nginx(ReverseProxy(registry.upstream, client_max_body_size="100m"))
+    words = ["check", "--plain-http", f"{nginx.address}/{image}", *QUICKLY, *PLATFORM]
+    page = " ".join(run_regdoctor(*words, report_format="text").stdout.split())
+
+    assert "How far a push came in team/app" in page
+    assert "100 MB pass, 128 MiB do not" in page
+    assert "a limit above 6 MB of a hop that counts bytes would not be found" in page
+    assert "a timer of more than 2 s would not be found" in page
+    assert "--push-seconds 70 --deadline 150" in page
+    assert "What the push left in the registry" in page
+    assert "keep the bytes until garbage collection" in page
+
+
 # --push-tag, and every way out
 
 

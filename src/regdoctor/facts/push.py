@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from regdoctor.facts.base import Fact, Failure
+from regdoctor.facts.base import Cell, Fact, Failure, Table, TableFact
 from regdoctor.facts.http import Answer
 from regdoctor.oci.upload import Location
 from regdoctor.secret import Secret
@@ -196,6 +196,36 @@ class ManifestPush(Fact, frozen=True, kw_only=True):
     remains: tuple[Remain, ...] = ()
 
 
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was tried of a push."""
+
+    what: str
+    outcome: str
+    unseen: str | None = None
+    """What this way of trying cannot show."""
+
+
+class PushTrials(TableFact, frozen=True, kw_only=True):
+    """What was tried of a push, what came of it, and what that cannot show."""
+
+    repository: str
+    trials: tuple[Trial, ...]
+
+    def table(self) -> Table:
+        """One row for each thing that was tried."""
+        return Table(
+            title=f"How far a push came in {self.repository}",
+            columns=("tried", "outcome"),
+            rows=tuple(
+                (
+                    Cell(text=each.what),
+                    Cell(text=each.outcome, notes=(each.unseen,) if each.unseen is not None else ()),
+                )
+                for each in self.trials
+            ),
+        )
+
+
 class PolicyRefusal(Fact, frozen=True, kw_only=True):
     """The refusal of a look at the image's manifest by a policy: 412 (Harbor), or 403 that says so (Xray)."""
 
@@ -217,7 +247,22 @@ class DeletionRefusal(Fact, frozen=True, kw_only=True):
     remain: Remain
 
 
-class PushRemains(Fact, frozen=True, kw_only=True):
+class PushRemains(TableFact, frozen=True, kw_only=True):
     """All that the push left in the registry; empty where nothing is left."""
 
     remains: tuple[Remain, ...]
+
+    def table(self) -> Table:
+        """One row for each thing that stays."""
+        return Table(
+            title="What the push left in the registry",
+            columns=("what", "where", "name"),
+            rows=tuple(
+                (
+                    Cell(text=each.kind.value),
+                    Cell(text=each.where),
+                    Cell(text=each.name if each.name != each.where else "", notes=(each.why,)),
+                )
+                for each in self.remains
+            ),
+        )
