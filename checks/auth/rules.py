@@ -35,9 +35,11 @@ from regdoctor.api import (
     TokenService,
     TokenSettings,
     UploadSession,
+    UploadSizes,
     finding,
     refusals,
     rule,
+    size_text,
 )
 
 from . import access, htpasswd_files, pull_secrets, tokens, wording
@@ -51,6 +53,9 @@ SHORTEST_LIFETIME = 60
 """Seconds; "a token should never be returned with less than 60 seconds to live" (distribution, token.md)."""
 SHORT_FOR_PUSHES = 120
 """Seconds; with the registry's minute of leeway a layer must go up within three minutes."""
+
+COMMON_LAYER = 256 * 1024 * 1024
+"""Bytes; layers of this size are common (language runtimes, machine learning)."""
 
 
 def _first(endpoints: Each[Endpoint]) -> Endpoint | None:
@@ -502,18 +507,43 @@ def token_rejected(
 
 
 @rule("auth/token-short-lived")
-def token_short_lived(service: TokenService, exchange: TokenExchange, settings: Settings) -> Iterator[Draft]:
+def token_short_lived(
+    service: TokenService, exchange: TokenExchange, settings: Settings, sizes: UploadSizes | None = None
+) -> Iterator[Draft]:
     """Uploads that take longer than the token lives end in a 401."""
     lifetime = tokens.lifetime(exchange)
+    if lifetime is None or exchange.answer is None:
+        return
     limit = SHORT_FOR_PUSHES if settings.push else SHORTEST_LIFETIME
-    if lifetime is None or lifetime >= limit or exchange.answer is None:
+    sent = tokens.slowest_upload(sizes)
+    reaches = sent.size / sent.step.seconds * (lifetime + tokens.LEEWAY) if sent is not None else None
+    span = wording.seconds(lifetime)
+    lives = f"The token server gives tokens that live {span}; the registry allows a minute more"
+    refused = "reaches 100 % and is then refused with “authentication required”"
+    if lifetime < limit:
+        longest = wording.seconds(lifetime + tokens.LEEWAY)
+        detail = (
+            f"{lives}. A layer whose upload takes longer than {longest} {refused}. "
+            "The specification asks for 60 s at least."
+        )
+        certainty = Certainty.PROVEN
+    elif sent is not None and reaches is not None and reaches < COMMON_LAYER:
+        detail = (
+            f"{lives}. {size_text(sent.size)} took {sent.step.seconds:.1f} s to upload from here: at that speed a "
+            f"layer of more than about {size_text(int(reaches))} outlasts the token, {refused}."
+        )
+        certainty = Certainty.LIKELY
+    else:
         return
     yield finding(
         "auth/token-short-lived",
-        f"The token server gives tokens that live {wording.seconds(lifetime)}. The registry allows a minute more; "
-        f"a layer whose upload takes longer than {wording.seconds(lifetime + 60)} reaches 100 % and is then "
-        "refused with “authentication required”. The specification asks for 60 s at least.",
-        evidence=(exchange.answer.exchange, "token-exchange"),
+        detail,
+        certainty=certainty,
+        evidence=(
+            exchange.answer.exchange,
+            "token-exchange",
+            *(("upload-sizes",) if reaches is not None else ()),
+        ),
         endpoint=service.host,
     )
 

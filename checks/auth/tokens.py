@@ -14,16 +14,21 @@ from regdoctor.api import (
     Answer,
     Certainty,
     Refusal,
+    SizeTrial,
     TokenClaims,
     TokenExchange,
     TokenService,
     TokenSettings,
+    UploadSizes,
 )
 
 from . import wording
 
 LEEWAY = 60.0
 """Seconds by which distribution lets the clocks differ (``Leeway`` in ``registry/auth/token/token.go``)."""
+
+LONG_ENOUGH = 1.0
+"""Seconds; what is faster is no measure of a line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,17 @@ def lifetime(exchange: TokenExchange) -> float | None:
         if start is not None:
             return (claims.expires - start).total_seconds()
     return float(exchange.expires_in) if exchange.expires_in is not None else None
+
+
+def slowest_upload(sizes: UploadSizes | None) -> SizeTrial | None:
+    """The largest body that was sent and taken, where it took long enough to tell the speed of the line."""
+    sent = [
+        trial
+        for trial in (sizes.trials if sizes is not None else ())
+        if not trial.announced and trial.step.succeeded
+    ]
+    largest = max(sent, key=lambda trial: trial.size, default=None)
+    return largest if largest is not None and largest.step.seconds >= LONG_ENOUGH else None
 
 
 def reasons(

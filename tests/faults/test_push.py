@@ -17,7 +17,15 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import NAME, PASSWORD, USERNAME, StartNginx, StartRegistry, TokenRegistry
+from tests.conftest import (
+    NAME,
+    PASSWORD,
+    USERNAME,
+    StartNginx,
+    StartRegistry,
+    StartTokenServer,
+    TokenRegistry,
+)
 from tests.support import ports
 from tests.support.certificates import CertificateFiles
 from tests.support.haproxy import Haproxy
@@ -832,6 +840,20 @@ def test_a_recorded_policy_on_looking_is_named_without_a_push(
     result = run_regdoctor("check", "--plain-http", f"{hop.url.removeprefix('http://')}/{image}", *PLATFORM)
 
     assert_single_root_cause(result, "push/policy-blocked")
+
+
+def test_a_token_that_layers_outlast_on_a_slow_line_is_named(
+    start_registry: StartRegistry, start_token_server: StartTokenServer, servers: ExitStack
+) -> None:
+    """6 MB in 5 s: at that speed 185 s are enough for some 210 MB."""
+    tokens = start_token_server(lifetime=125)
+    registry = start_registry(token=tokens.auth())
+    hop = servers.enter_context(Hop(registry, delay=lambda request: 5.0 * (len(request.body) > 5_000_000)))
+    result = check(f"{hop.url.removeprefix('http://')}/team/app", login=(USERNAME, PASSWORD))
+    found = assert_single_root_cause(result, "auth/token-short-lived")
+
+    assert found["severity"] == "warning"
+    assert "outlasts the token" in found["detail"]
 
 
 # what the report says of it

@@ -36,11 +36,14 @@ from regdoctor.api import (
     Secret,
     Settings,
     Severity,
+    SizeTrial,
     Target,
     TokenClaims,
     TokenExchange,
     TokenService,
     TokenSettings,
+    UploadSizes,
+    UploadStep,
     challenges,
     scopes,
 )
@@ -758,6 +761,27 @@ def test_how_long_a_token_lives(lifetime: int, settings: Settings, expected: lis
     assert codes(rules.token_short_lived(SERVICE, short, settings)) == expected
     opaque = exchange(claims=TokenClaims(opaque=True), expires_in=lifetime)
     assert codes(rules.token_short_lived(SERVICE, opaque, settings)) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lifetime", "expected"),
+    [
+        (0.05, 300, []),  # too fast to be a measure
+        (2.0, 300, []),
+        (20.0, 300, ["auth/token-short-lived"]),
+        (20.0, 3600, []),
+    ],
+)
+def test_a_token_that_layers_outlast_at_the_speed_of_the_line(
+    seconds: float, lifetime: int, expected: list[str]
+) -> None:
+    sent = UploadStep(method="PATCH", answer=answer(202), seconds=seconds, sent=6_000_000)
+    sizes = UploadSizes(trials=(SizeTrial(size=6_000_000, announced=False, step=sent),))
+    lasting = exchange(claims=claims(expires=NOW + timedelta(seconds=lifetime)))
+    found = list(rules.token_short_lived(SERVICE, lasting, WRITE, sizes))
+    assert codes(found) == expected
+    for each in found:
+        assert "103.0 MiB" in each.detail
 
 
 def test_a_token_that_does_not_say_how_long_it_lives() -> None:
