@@ -605,14 +605,16 @@ def content_denied(
         )
 
 
-@rule("auth/scope-denied", "auth/credentials-missing")
+@rule("auth/scope-denied", "auth/credentials-missing", "auth/ping-not-challenged")
 def upload_denied(
     authorization: PullAuthorization,
     exchange: TokenExchange | None,
     session: UploadSession,
     registries: Registries,
+    asked: Challenges | None,
+    credentials: Credentials | None,
 ) -> Iterator[Draft]:
-    """The image may be read, and an upload is refused for lack of rights."""
+    """The image may be read, and an upload is refused for lack of rights, or because no login is asked for."""
     answer = session.start.answer
     if answer is None or session.own_repository or not (answer.status == 401 or access.is_denial(answer)):
         return
@@ -622,12 +624,29 @@ def upload_denied(
         return  # judged among pushes
     said = f"{wording.line(answer)}{wording.quoted(answer)}"
     if authorization.kind == "none":
-        yield finding(
-            "auth/credentials-missing",
-            f"Pulls need no login here, and an upload does: {said}. No credentials are stored for this registry.",
-            evidence=(answer.exchange,),
-            endpoint=_first(registries),
-        )
+        found = credentials is not None and credentials.found
+        if asked is not None and not asked.at_ping and answer.status == 401:
+            yield finding(
+                "auth/ping-not-challenged",
+                f"GET /v2/ was answered {asked.ping_status} without a challenge, but {said}. docker and podman "
+                "learn from /v2/ alone whether to log in, so they push without a login and are refused, "
+                + (
+                    f"although they have one ({wording.origin(credentials)})."
+                    if credentials is not None and found
+                    else "and docker login reports success for any password."
+                ),
+                severity=Severity.ERROR,
+                evidence=(asked.ping_exchange, answer.exchange),
+                endpoint=_first(registries),
+            )
+        if not found:
+            yield finding(
+                "auth/credentials-missing",
+                f"Pulls need no login here, and an upload does: {said}. No credentials are stored for this "
+                "registry.",
+                evidence=(answer.exchange,),
+                endpoint=_first(registries),
+            )
         return
     who = f"the account “{authorization.username}”" if authorization.username else "this login"
     yield finding(

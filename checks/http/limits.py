@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from regdoctor.api import Answer, Certainty, Draft, Failure, Replicas, finding, quotas
+from regdoctor.api import Answer, Certainty, Draft, Failure, Ping, ProducerKind, Replicas, finding, quotas
 
 from . import answers
+
+_NGINX = frozenset({"nginx", "OpenResty"})
+AT_ONCE = 0.5
+"""Seconds within which a limit turns a request away."""
 
 
 def is_limit(answer: Answer) -> bool:
@@ -53,6 +57,40 @@ def burst_limit(seen: tuple[Answer, ...], replicas: Replicas | None) -> Draft | 
         f"{len(refused)} of {total} requests were answered 503 by {answers.by(refused[0])} when several went out "
         f"at once, and all of {len(spaced)} that were sent one by one a second apart passed. The registry is "
         "there; the proxy limits requests, and clients fetch layers side by side.",
+        certainty=Certainty.LIKELY,
+        evidence=tuple(each.exchange for each in refused[:8]),
+    )
+
+
+def is_nginx_limit(ping: Ping | None, answer: Answer) -> bool:
+    """Whether nginx itself turns a request away at once with 503, where ``/v2/`` got through to the registry.
+
+    It does so beyond ``limit_req`` and ``limit_conn`` (their ``_status`` is 503 by default); for an upstream
+    that is down it answers 502.
+    """
+    first = ping.answer if ping is not None else None
+    return (
+        first is not None
+        and (answers.is_registry_s(first) or first.status == 200)
+        and answer.status == 503
+        and answer.seconds < AT_ONCE
+        and answer.producer.kind is ProducerKind.REVERSE_PROXY
+        and answer.producer.name in _NGINX
+        and answers.is_html(answer)
+    )
+
+
+def later_limit(ping: Ping | None, seen: tuple[Answer, ...]) -> Draft | None:
+    """503s of nginx's own to all but the first requests: a limit that is not over within seconds."""
+    refused = [each for each in seen if is_nginx_limit(ping, each)]
+    if not refused:
+        return None
+    return finding(
+        "http/rate-limited",
+        f"/v2/ is answered well, and then {answers.line(refused[0])} by {answers.by(refused[0])} itself, at once. "
+        f"So were {len(refused)} of {len(seen)} requests. nginx answers 502 for a registry that is down, and 503 "
+        "beyond limit_req or limit_conn: its error log says “limiting requests” then. Other than that, a location "
+        "for this path that says “return 503” would do it.",
         certainty=Certainty.LIKELY,
         evidence=tuple(each.exchange for each in refused[:8]),
     )

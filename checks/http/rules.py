@@ -40,7 +40,7 @@ from regdoctor.api import (
     rule,
 )
 
-from . import answers, limits, rewriting
+from . import answers, limits, refusals, rewriting
 
 _TLS_TEXTS = (
     "http request was sent to https port",
@@ -85,9 +85,9 @@ def _foreign(answer: Answer, ping: Ping) -> Iterator[Draft]:
         return
     if answer.status >= 500 or answer.status in (401, 407, 408, 429, 499):
         return
-    if answer.status in (403, 406, 451) and answer.producer.kind is not ProducerKind.OTHER:
-        return
-    if _EDGE_TEXT.search(answer.body_excerpt):
+    if refusals.says_blocked(answer) or (
+        answer.status in refusals.STATUSES and not refusals.is_foreign(answer)
+    ):
         return
     if answer.producer.kind is ProducerKind.FORWARD_PROXY or _knows_no_root(answer):
         return
@@ -98,7 +98,9 @@ def _foreign(answer: Answer, ping: Ping) -> Iterator[Draft]:
     seen = [f"{answers.line(answer)} by {answers.by(answer)}."]
     if ping.redirects:
         seen.append(f"Redirects led there: {_hosts((*ping.redirects, answer))}.")
-    if answers.is_html(answer):
+    if refusals.is_sign_in(answer):
+        seen.append("It is a page that asks to sign in, which no container client can do.")
+    elif answers.is_html(answer):
         seen.append("It is an HTML page; clients print it as “invalid character '<'” or a bare status.")
     if anything:
         seen.append("A repository name made up at random is answered 200 as well, so it serves anything.")
@@ -268,18 +270,39 @@ def gateway(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
             evidence=(answer.exchange,),
         )
     elif answer.status == 503 and kind not in (ProducerKind.REGISTRY, ProducerKind.CDN):
+        yield _unavailable(answer, said)
+
+
+_WEB_SERVERS = frozenset({"nginx", "OpenResty", "Apache httpd", "IIS", "lighttpd"})
+"""They answer 503 where their configuration says so; for a backend that is down nginx answers 502. That of
+Kubernetes' ingress-nginx says so for a service without endpoints."""
+
+
+def _unavailable(answer: Answer, said: str) -> Draft:
+    """A 503 in place of the registry."""
+    wait = answer.header("retry-after")
+    if wait is None and answer.producer.name not in _WEB_SERVERS:
         tried = (
             f" It came after {answer.seconds:.1f} s, so the balancer first tried to connect to one that it took "
             "for healthy."
             if answer.seconds >= 1
             else ""
         )
-        yield finding(
-            "http/no-backend",
-            f"{said} The balancer has no healthy registry to pass the request to.{tried}",
-            certainty=certainty,
-            evidence=(answer.exchange,),
+        means = f"The balancer has no healthy registry to pass the request to.{tried}"
+        proven = answer.producer.kind is ProducerKind.REVERSE_PROXY
+    else:
+        again = f" and asks to come back after {wait[:60]}" if wait is not None else ""
+        means = (
+            f"It says {answers.words(answer) or 'nothing more'}{again}. Either it has no healthy registry to pass "
+            "the request to, or it was told to answer so: for maintenance, or beyond a number of requests."
         )
+        proven = False
+    return finding(
+        "http/no-backend",
+        f"{said} {means}",
+        certainty=Certainty.PROVEN if proven else Certainty.LIKELY,
+        evidence=(answer.exchange,),
+    )
 
 
 @rule("http/upstream-down", "http/gateway-timeout", "http/response-timeout")
@@ -377,26 +400,16 @@ def redirect_loop(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     )
 
 
-_EDGE_TEXT = re.compile(
-    r"client with ip .{1,60} is not allowed|ip address .{1,60} (is not allowed|blocked|denied)|"
-    r"access denied by .{0,40}(policy|rule)|request (was )?blocked|you have been blocked|attention required|"
-    r"requested url was rejected|checking your browser|just a moment\.\.\.|web application firewall|"
-    r"error code: 10\d\d\b",
-    re.IGNORECASE,
-)
-"""What edges say when they turn a client away (Azure registries, Cloudflare, common WAFs)."""
-_REFUSALS = frozenset({403, 406, 451})
-
-
 @rule("http/edge-blocked")
 def edge_blocked(endpoint: Endpoint, ping: Ping) -> Iterator[Draft]:
     """A refusal before any login is asked for, by something in front of the registry."""
     answer = _at_registry(endpoint, ping)
-    if answer is None or answer.producer.kind in (ProducerKind.FORWARD_PROXY, ProducerKind.OTHER):
+    if answer is None or answer.producer.kind is ProducerKind.FORWARD_PROXY:
         return
-    kind = answer.producer.kind
-    says_so = _EDGE_TEXT.search(answer.body_excerpt) is not None or answer.header("cf-mitigated") is not None
-    refused = answer.status in _REFUSALS or (answer.status == 503 and kind is ProducerKind.CDN)
+    kind, says_so = answer.producer.kind, refusals.says_blocked(answer)
+    if refusals.is_foreign(answer):
+        return
+    refused = answer.status in refusals.STATUSES or (answer.status == 503 and kind is ProducerKind.CDN)
     if not refused and not (says_so and answers.is_html(answer)):
         return
     if kind is ProducerKind.REGISTRY and not says_so and answer.status != 403:
@@ -433,6 +446,8 @@ def after_the_ping(
     if answer is None or answer.producer.kind is ProducerKind.FORWARD_PROXY:
         return
     before = "/v2/ is answered well, and "
+    if limits.is_nginx_limit(ping, answer):
+        return
     code = _code_of_hop(answer)
     if answers.is_registry_s(answer) or code == "http/server-error":
         yield _server_error(answer, before)
@@ -550,12 +565,12 @@ def in_its_place(
     said = answers.words(answer)
     seen = f"/v2/ is answered well, and {answers.line(answer)} by {answers.by(answer)}"
     seen += f", which says {said}. " if said else ". "
-    if answer.status in _REFUSALS or _EDGE_TEXT.search(answer.body_excerpt):
+    if answer.status in refusals.STATUSES or refusals.says_blocked(answer):
         yield finding(
             "http/edge-blocked",
             f"{seen}That is no registry's refusal but a page of something in front of it, which has a rule about "
             "these requests or about the client's address.",
-            certainty=Certainty.PROVEN if _EDGE_TEXT.search(answer.body_excerpt) else Certainty.LIKELY,
+            certainty=Certainty.PROVEN if refusals.says_blocked(answer) else Certainty.LIKELY,
             evidence=(answer.exchange,),
         )
         return
@@ -654,7 +669,7 @@ def rate_limits(
             endpoint=service.host if for_tokens and service is not None else None,
         )
         return
-    burst = limits.burst_limit(seen, replicas)
+    burst = limits.burst_limit(seen, replicas) or limits.later_limit(ping, seen)
     if burst is not None:
         yield burst
         return

@@ -205,7 +205,7 @@ def not_found(
 ) -> Iterator[Draft]:
     """404 for the manifest: the repository, the tag or the manifest is missing.
 
-    What does not exist yet is no obstacle to a push that the registry accepts.
+    What does not exist yet is no obstacle to a push, unless the push is refused for that.
     """
     answer, reference = look.answer, target.reference
     if answer is None or reference is None or answer.status != 404:
@@ -216,7 +216,7 @@ def not_found(
     tag_list = tags.answer if tags is not None else None
     evidence = _exchanges(answer, tag_list)
     listed = tag_list is not None and tag_list.status == 200
-    awaited = upload is not None and upload.accepted
+    awaited = upload is not None and not _wants_it_first(upload)
     if naming.unknown_repository(look, tags) is not None:
         missing = _repository_not_found(target, said, repositories, product, evidence)
         yield replace(missing, severity=Severity.INFO) if awaited else missing
@@ -255,6 +255,12 @@ def not_found(
             fix=_suggest(target, tuple(f"{reference.repository}:{name}" for name in similar[:1])),
             evidence=evidence,
         )
+
+
+def _wants_it_first(upload: UploadSession) -> bool:
+    """Whether the registry refuses an upload to a repository that does not exist."""
+    answer = upload.start.answer
+    return not upload.accepted and answer is not None and answer.status in (401, 403, 404)
 
 
 _CREATED_FIRST = {

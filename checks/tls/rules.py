@@ -145,6 +145,27 @@ def tls_server_plain_client(endpoint: Endpoint, port: PlainPort, ping: Ping | No
     )
 
 
+@rule("tls/tls-server-plain-client")
+def proxy_passes_on_in_plain_http(endpoint: Endpoint, ping: Ping, port: PlainPort | None) -> Iterator[Draft]:
+    """A hop is reached as it should be, and what is behind it says that it wants TLS."""
+    answer = ping.answer
+    if answer is None or answer.status != 400 or _WANTS_TLS.search(answer.body_excerpt) is None:
+        return
+    if endpoint.scheme != "https" and (port is None or port.handshake.protocol is not None):
+        return
+    yield finding(
+        "tls/tls-server-plain-client",
+        f'GET {answer.url} is answered with 400 "{words.first_text(answer.body_excerpt, _WANTS_TLS)}". The way '
+        f"to {endpoint.address} is well, so a proxy there passes requests on in plain HTTP to a port that speaks "
+        "TLS.",
+        fix=(
+            "in the proxy pass on by https: nginx proxy_pass https://REGISTRY:5000; haproxy: server ... ssl; "
+            "or let the registry behind it serve without TLS",
+        ),
+        evidence=(answer.exchange,),
+    )
+
+
 @rule("tls/self-signed", "tls/missing-intermediate", "tls/unknown-authority")
 def untrusted(endpoint: Endpoint, handshakes: Handshakes, issuers: MissingIssuers | None) -> Iterator[Draft]:
     """No path leads from the served certificate to an authority that is trusted, whatever the dates."""

@@ -26,7 +26,7 @@ from tests.support.regdoctor_cli import (
     assert_single_root_cause,
     run_regdoctor,
 )
-from tests.support.registry import Registry
+from tests.support.registry import Registry, htpasswd_line
 from tests.support.registry_client import Credential, RegistryClient
 from tests.support.skopeo import skopeo
 from tests.support.token_server import TokenFaults, TokenServer
@@ -346,6 +346,26 @@ def test_an_open_ping_before_a_protected_registry(
             result = check(target, ca, login=login)
             assert_single_root_cause(result, "auth/ping-not-challenged", exit_code=0 if login else 3)
     assert_healthy(check(nginx_before(registry, start_nginx, certificate), ca, login=ALICE))
+
+
+@pytest.mark.needs("nginx")
+def test_a_login_that_is_asked_for_at_uploads_alone(
+    start_registry: StartRegistry,
+    start_nginx: StartNginx,
+    certificate: CertificateFiles,
+    ca: Path,
+    tmp_path: Path,
+) -> None:
+    registry = start_registry()
+    (tmp_path / "users").write_text(htpasswd_line(*ALICE))
+    rule = f'limit_except GET HEAD {{ auth_basic "tests"; auth_basic_user_file {tmp_path / "users"}; }}'
+    address = nginx_before(registry, start_nginx, certificate, directives=[rule])
+    image = push_image(registry).reference(address)
+    for login in (ALICE, None):
+        assert_healthy(check(image, ca, login=login))
+        result = check(image, ca, "--push", login=login)
+        found = assert_single_root_cause(result, "auth/ping-not-challenged")
+        assert found["severity"] == "error"
 
 
 @pytest.mark.needs("nginx")

@@ -185,6 +185,15 @@ class TestNotARegistry:
         assert_single_root_cause(result, code)
         assert_has(result, "http/not-a-registry")
 
+    def test_a_sign_in_page_that_is_called_forbidden(self) -> None:
+        page = (
+            "<html><head><title>Sign In</title></head><body><form action=/oauth2/start></form></body></html>"
+        )
+        with HTTPServer(lambda _request: Answer(403, page.encode(), [("Content-Type", "text/html")])) as gate:
+            found = assert_single_root_cause(check(gate.url), "http/not-a-registry")
+
+        assert "asks to sign in" in found["detail"]
+
     @nginx
     @registry_needed
     @pytest.mark.parametrize(
@@ -251,6 +260,16 @@ class TestPathPrefix:
 
         assert f"{proxy.url}{path}v2/" in found["detail"]
 
+    @nginx
+    @registry_needed
+    def test_a_path_beside_pages_for_every_other_one(
+        self, registry: Registry, start_nginx: StartNginx
+    ) -> None:
+        pages = "location / { default_type text/html; return 200 '<html><title>Portal</title></html>'; }"
+        proxy = start_nginx(ReverseProxy(f"{registry.upstream}/", path="/registry/", locations=[pages]))
+
+        assert_single_root_cause(check(proxy.url), "http/path-prefix")
+
     @registry_needed
     def test_a_registry_that_is_configured_with_a_prefix(self, start_registry: StartRegistry) -> None:
         registry = start_registry(config={"http": {"prefix": "/docker/"}})
@@ -292,6 +311,23 @@ class TestNoBackend:
             found = assert_single_root_cause(check(balancer.url), "http/no-backend")
 
         assert "tried to connect" in found["detail"]
+
+    @nginx
+    def test_a_page_for_the_time_of_maintenance(self, start_nginx: StartNginx) -> None:
+        port = ports.free_port()
+        page = "location @down { add_header Retry-After 3600 always; default_type text/html; "
+        page += "return 503 '<html><h1>Scheduled maintenance</h1></html>'; }"
+        start_nginx(
+            server_block(
+                [f"listen 127.0.0.1:{port};", "error_page 503 @down;", "location / { return 503; }", page]
+            ),
+            ready_on=("127.0.0.1", port),
+        )
+
+        found = assert_single_root_cause(check(f"http://127.0.0.1:{port}"), "http/no-backend")
+
+        assert "Scheduled maintenance" in found["detail"]
+        assert "3600" in found["detail"]
 
 
 class TestTimeouts:
@@ -466,6 +502,14 @@ class TestEdge:
 
         assert found["certainty"] == "proven"
         assert "Cloudflare" in found["detail"]
+
+    def test_a_firewall_that_names_itself_as_a_server(self) -> None:
+        page = "<html>The requested URL was rejected. Your support ID is: 821</html>"
+        headers = [("Server", "BigIP"), ("Content-Type", "text/html")]
+        with HTTPServer(lambda _request: Answer(403, page.encode(), headers)) as edge:
+            found = assert_single_root_cause(check(edge.url), "http/edge-blocked")
+
+        assert "Your support ID is: 821" in found["detail"]
 
     def test_a_rule_about_addresses_in_the_registry_s_form(self) -> None:
         message = "client with IP '192.0.2.7' is not allowed access. Refer https://aka.ms/acr/firewall."
@@ -664,6 +708,19 @@ class TestLimits:
         assert_single_root_cause(check_image(proxy.address, image), "http/rate-limited")
 
         assert "nginx" in found["detail"]
+
+    @nginx
+    @registry_needed
+    def test_nginx_whose_limit_lasts(self, registry: Registry, start_nginx: StartNginx) -> None:
+        image = push_image(registry)
+        proxy = start_nginx(
+            ReverseProxy(registry.upstream, directives=["limit_req zone=slow burst=1 nodelay;"]),
+            http=["limit_req_zone $binary_remote_addr zone=slow:1m rate=6r/m;"],
+        )
+
+        found = assert_single_root_cause(check_image(proxy.address, image), "http/rate-limited")
+
+        assert found["certainty"] == "likely"
 
     @nginx
     @registry_needed

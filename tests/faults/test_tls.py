@@ -161,6 +161,20 @@ def test_a_certificate_of_a_day_that_a_program_renews_is_healthy(
 # Whether TLS is spoken at all
 
 
+@pytest.mark.needs("nginx")
+def test_a_proxy_that_does_not_speak_tls_to_the_registry_is_named(
+    serve: Serve, start_nginx: StartNginx, root: make.Authority, ca: Path, tmp_path: Path
+) -> None:
+    registry = serve(root.issue([NAME]))
+    files = root.issue([NAME]).write(tmp_path / "front")
+    front = start_nginx(ReverseProxy(f"http://127.0.0.1:{registry.port}", name=NAME, tls=files))
+
+    finding = assert_single_root_cause(check(front.address, "--cacert", ca), "tls/tls-server-plain-client")
+
+    assert "a proxy there passes requests on in plain HTTP" in finding["detail"]
+    assert "proxy_pass https://" in finding["fix"][0]
+
+
 def test_a_plain_http_server_is_named(registry: Registry) -> None:
     finding = assert_single_root_cause(check(f"{NAME}:{registry.port}"), "tls/plain-http-server")
 
