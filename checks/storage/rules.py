@@ -214,7 +214,7 @@ def blob_corrupt(content: StorageContent) -> Iterator[Draft]:
         return
     blobs = sorted(content.corrupt, key=lambda each: (not each.needed_by, each.digest))
     moved = [
-        f"move the file away, that a push may bring it again: mv {path} {path}.corrupt"
+        f"move the file away, so that a push can bring it again: mv {path} {path}.corrupt"
         for path in (shlex.quote(f"{content.tree}/{each.path}") for each in blobs[:2])
     ]
     path = f"{content.tree}/{blobs[0].path}"
@@ -241,12 +241,9 @@ def _corruption(blob: CorruptBlob) -> str:
         )
         state = f"has {blob.size:,} bytes with the digest {blob.seen}{expected}"
     changed = f" It was last changed on {blob.modified_at:%Y-%m-%d at %H:%M} UTC." if blob.modified_at else ""
-    users = (
-        f" Images that need it: {', '.join(blob.needed_by)}."
-        if blob.needed_by
-        else " No tagged image needs it."
-    )
-    return f"The blob {blob.digest} {state}.{users}{changed}"
+    if blob.needed_by:
+        return f"{', '.join(blob.needed_by)} cannot be pulled: the blob {blob.digest} {state}.{changed}"
+    return f"The blob {blob.digest} {state}. No tagged image needs it.{changed}"
 
 
 @rule("storage/reclaimable")

@@ -115,6 +115,16 @@ def test_check_with_a_healthy_storage_is_healthy(registry: Registry, image: Push
     assert_healthy(check(registry, f"team/app@{image.digest}", "--verify-blobs"))
 
 
+def test_the_storage_of_this_host_is_looked_at_by_profile(registry: Registry, image: PushedImage) -> None:
+    remove_blob(registry, image.layer_digests[0])
+    registry.restart()
+    target = f"{registry.address}/team/app:1.0"
+
+    for storage in (("--storage", registry.storage), ("--config", registry.config_path)):
+        result = run_regdoctor("check", "--plain-http", target, *PLATFORM, "--profile", "host", *storage)
+        assert_single_root_cause(result, "storage/blob-missing")
+
+
 def test_foreign_layers_need_no_blob(start_registry: StartRegistry) -> None:
     registry = start_registry(config={"validation": {"manifests": {"urls": {"allow": ["^https://example"]}}}})
     image = build_image("team/win")

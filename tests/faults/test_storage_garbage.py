@@ -168,6 +168,12 @@ def test_a_storage_of_all_kinds_is_healthy_and_its_garbage_is_what_garbage_colle
     assert found["unlinked_blobs"] == 0
 
 
+def test_the_text_says_what_was_hashed_and_how_fast(mixed: Registry) -> None:
+    result = run_regdoctor("fsck", "--verify", mixed.storage, report_format="text")
+
+    assert re.search(r"repositories hold; [0-9]+ blobs hashed \([0-9.]+ KiB in [0-9.]+ s, ", result.stdout)
+
+
 def test_what_garbage_collection_has_deleted_is_garbage_no_more(mixed: Registry) -> None:
     mixed.garbage_collect()
 

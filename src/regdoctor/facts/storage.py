@@ -241,14 +241,27 @@ class StorageContent(TableFact, frozen=True, kw_only=True):
             rows.append(total)
         columns = ["Tags", "Manifests", "Size"]
         columns += ["Unused"] if total.unused else []
-        columns += ["Untagged"] if total.untagged else []
+        # What a broken tag means counts as untagged, and must not be deleted.
+        broken = any(each.kind is LinkKind.TAG for each in self.links)
+        columns += ["Untagged"] if total.untagged and not broken else []
         columns += ["Uploads"] if total.uploads else []
         return Table(
-            title="What the repositories hold",
+            title=f"What the repositories hold{self._hashed()}",
             columns=("Repository", *columns),
             rows=tuple(
                 (Cell(text=row.name), *(Cell(text=row.field(column)) for column in columns)) for row in rows
             ),
+        )
+
+    def _hashed(self) -> str:
+        """How many blobs were hashed, and how fast."""
+        done = self.verification
+        if done is None:
+            return ""
+        rate = f", {size_text(done.size / done.seconds)}/s" if done.seconds else ""
+        earlier = f", {done.earlier:,} earlier" if done.earlier else ""
+        return (
+            f"; {done.blobs:,} blobs hashed ({size_text(done.size)} in {done.seconds:.1f} s{rate}){earlier}"
         )
 
 

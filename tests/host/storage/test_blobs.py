@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regdoctor.host.storage.blobs import ABSENT, UNKNOWN, BlobLooks, BlobTable, fill, is_gone, make_layout
@@ -72,6 +72,7 @@ def test_positions_lead_back_to_digests(tree: StorageTree) -> None:
     assert found == stored
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=32, max_size=32), unique=True, max_size=60))
 def test_digests_that_share_their_first_bytes_are_told_apart(digests: Sequence[bytes]) -> None:
     same = sorted(b"\x00\x01" + digest[2:] for digest in digests)
