@@ -210,6 +210,8 @@ def config_path_misplaced(
     containerd: ContainerdSettings, version: ContainerdVersion | None
 ) -> Iterator[Draft]:
     """``config_path`` stands in a section that this version of the file, or of containerd, does not read."""
+    if containerd.kubernetes_disabled:
+        return
     section = containerd.section()
     if section is not None and section.config_path is not None:
         if containerd.version >= 3 and version is not None and version.major < 2:
@@ -262,7 +264,7 @@ def config_path_unset(
 ) -> Iterator[Draft]:
     """hosts.toml files are there, and Kubernetes' part of containerd does not look at them."""
     section = containerd.section()
-    if section is not None and section.config_path is not None:
+    if containerd.kubernetes_disabled or (section is not None and section.config_path is not None):
         return
     if any(each.config_path is not None for each in containerd.sections) or _unusable(containerd):
         return
@@ -307,7 +309,7 @@ def containerd_config_invalid(containerd: ContainerdSettings) -> Iterator[Draft]
 def mirrors_conflict(containerd: ContainerdSettings) -> Iterator[Draft]:
     """The old tables and ``config_path`` exclude each other."""
     section = containerd.section()
-    if section is None or section.config_path is None:
+    if containerd.kubernetes_disabled or section is None or section.config_path is None:
         return
     old = [*(("mirrors", each) for each in section.mirrors), *(("configs…tls", each) for each in section.tls)]
     if old:

@@ -17,6 +17,7 @@ from regdoctor.api import (
     ContainerdVersion,
     Credentials,
     DaemonProxies,
+    DaemonProxy,
     DaemonSettings,
     DaemonState,
     Endpoint,
@@ -103,7 +104,9 @@ def _is_loopback(text: str) -> bool:
 
 def hosts_are_read(containerd: ContainerdSettings | None, version: ContainerdVersion | None) -> bool:
     """Whether Kubernetes' part of containerd looks at folders of registries; taken for granted where unknown."""
-    if containerd is None or (version is not None and (version.major, version.minor) >= (2, 2)):
+    if containerd is None or containerd.kubernetes_disabled:
+        return True
+    if version is not None and (version.major, version.minor) >= (2, 2):
         return True
     section = containerd.section()
     return section is not None and section.config_path is not None
@@ -189,6 +192,8 @@ def _containerd(settings: Settings) -> Iterator[ClientRoute]:
 
 def _containerd_obstacle(containerd: ContainerdSettings | None, folder: RegistryHosts | None) -> str | None:
     section = containerd.section() if containerd is not None else None
+    if containerd is not None and containerd.kubernetes_disabled:
+        section = None
     if section is not None and section.config_path is not None and (section.mirrors or section.tls):
         place = section.config_path.place
         return f"its Kubernetes plug-in does not start: mirrors stand beside config_path ({place})"
@@ -273,9 +278,19 @@ def _buildkit(settings: Settings) -> Iterator[ClientRoute]:
 
 def _compared(route: ClientRoute, settings: Settings) -> ClientRoute:
     """The route with its proxy, and with what the registry shows to a client that comes this way."""
-    route = replace(route, proxy=_proxy(route.client, settings))
+    daemon = _daemon(route.client, settings)
+    endpoint = settings.endpoint
+    own = endpoint.proxy if endpoint is not None else None
+    proxy = daemon.proxy if daemon is not None else own if route.client == "podman" else None
+    route = replace(route, proxy=proxy)
     if route.obstacle is not None:
         return route
+    if daemon is not None and proxy != own:
+        # It goes another way than this run did, which tried no more than that proxy.
+        failed = (
+            f"its proxy does not serve it: {daemon.failure.message}" if daemon.failure is not None else None
+        )
+        return replace(route, tried=failed is not None, obstacle=failed)
     shown = _shown(settings)
     if shown is None:
         return route
@@ -287,14 +302,10 @@ def _compared(route: ClientRoute, settings: Settings) -> ClientRoute:
     return replace(route, tried=True, obstacle=_distrust(route, settings) if route.verifies else None)
 
 
-def _proxy(client: str, settings: Settings) -> str | None:
+def _daemon(client: str, settings: Settings) -> DaemonProxy | None:
+    """The daemon that pulls for a client, with the proxy that its own settings name."""
     daemons = settings.proxies.daemons if settings.proxies is not None else ()
-    for each in daemons:
-        if _DAEMONS.get(each.daemon) == client:
-            return each.proxy
-    if client == "podman" and settings.endpoint is not None:
-        return settings.endpoint.proxy
-    return None
+    return next((each for each in daemons if _DAEMONS.get(each.daemon) == client), None)
 
 
 def _shown(settings: Settings) -> str | None:

@@ -20,6 +20,7 @@ from tests.support.certificates import Authority, CertificateFiles
 from tests.support.containerd import Containerd
 from tests.support.dockerd import Dockerd
 from tests.support.images import push_image
+from tests.support.mounts import trust_store_files
 from tests.support.netns import LinkedHosts
 from tests.support.nginx import ReverseProxy
 from tests.support.ports import free_port
@@ -79,6 +80,10 @@ def shipped() -> Iterator[tuple[str, str]]:
         '# An example\n# unqualified-search-registries = ["example.com"]\nshort-name-mode = "enforcing"\n',
     )
     yield "upstream/policy.json", ACCEPT
+    yield (
+        "docker-ce/containerd/config.toml",
+        '#   Licensed …\n\ndisabled_plugins = ["cri"]\n\n#root = "/var/lib/containerd"\n',
+    )
     yield (
         "fedora/registries.conf",
         'unqualified-search-registries = ["registry.fedoraproject.org", "docker.io"]\n',
@@ -374,6 +379,47 @@ def test_a_mirror_that_docker_asks_for_docker_hub_only_is_named(
     )
 
     assert_single_root_cause(result, "client/mirror-not-applicable")
+
+
+@pytest.mark.needs("dockerd")
+def test_a_mirror_of_docker_that_is_down_is_named(
+    start_registry: StartRegistry, linked_hosts: LinkedHosts, authority: Authority, tmp_path: Path
+) -> None:
+    hub = "registry-1.docker.io"
+    origin = start_registry(
+        host=linked_hosts.server_address,
+        port=443,
+        name=hub,
+        tls=authority.issue([hub]).write(tmp_path / "tls"),
+        namespace=linked_hosts.server,
+    )
+    push_image(origin, "library/app", "1.0")
+    text = f'{{"registry-mirrors": ["http://{linked_hosts.server_address}:5001"]}}'
+    with Dockerd(
+        tmp_path / "dockerd",
+        text,
+        hosts=origin.hosts,
+        files=trust_store_files(authority.ca_pem),
+        namespace=linked_hosts.client,
+    ) as daemon:
+        daemon.docker("pull", "app:1.0")
+        # Docker goes on to the origin; who does not read its log hears nothing of the mirror.
+        assert "/v2/library/app/manifests/1.0" in origin.log()
+        assert "connect: connection refused" in daemon.log()
+
+    path = write(tmp_path / "daemon.json", text)
+    result = run_regdoctor(
+        *("check", "app:1.0", "--cacert", authority_file(tmp_path, authority), "--daemon-json", path),
+        in_namespace=linked_hosts.client,
+        hosts=origin.hosts,
+    )
+
+    found = assert_single_root_cause(result, "client/mirror-broken")
+    assert found["evidence"][0] == f"{path}:1"
+
+
+def authority_file(folder: Path, authority: Authority) -> Path:
+    return write(folder / "ca.pem", authority.ca_pem)
 
 
 @pytest.mark.needs("skopeo")

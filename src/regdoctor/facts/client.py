@@ -213,6 +213,8 @@ class ContainerdSettings(FileFact, frozen=True, kw_only=True):
     sections: tuple[RegistrySection, ...] = ()
     missing: bool = False
     """Whether there is no such file: containerd runs with its defaults then."""
+    kubernetes_disabled: bool = False
+    """Whether ``disabled_plugins`` switches the part for Kubernetes off, as docker's packages do."""
 
     def section(self) -> RegistrySection | None:
         """The section that containerd reads in a file of this version, if it is there."""
@@ -436,7 +438,7 @@ def _route_row(route: ClientRoute) -> tuple[Cell, ...]:
     if route.obstacle is not None:
         reaches = Cell(text="no", notes=(route.obstacle,))
     else:
-        reaches = Cell(text="yes" if route.tried else "if it is there")
+        reaches = Cell(text="yes" if route.tried else "not tried")
     through = (f"through the proxy {route.proxy}",) if route.proxy is not None else ()
     whose = (route.credentials,) if route.credentials is not None else ()
     trusted = "system and own" if route.authorities else "system"

@@ -26,6 +26,7 @@ SECTIONS: Final = (
     "io.containerd.cri.v1.runtime",
 )
 """Names under ``plugins`` below which ``registry`` is written: of version 1, 2 and 3, and a mix-up of the last."""
+_KUBERNETES_PLUGINS: Final = frozenset({"cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"})
 _MOST_IMPORTS: Final = 50
 
 
@@ -54,6 +55,14 @@ def read_containerd_config(path: Path) -> ContainerdSettings:
         version=number,
         version_given=given,
         sections=tuple(sections.values()),
+        kubernetes_disabled=_without_kubernetes(root),
+    )
+
+
+def _without_kubernetes(root: Node) -> bool:
+    disabled = root.get("disabled_plugins")
+    return any(
+        item.value in _KUBERNETES_PLUGINS for item in (disabled.strings if disabled is not None else ())
     )
 
 

@@ -16,6 +16,8 @@ from regdoctor.api import (
     DaemonProxies,
     DaemonProxy,
     DaemonState,
+    Failure,
+    FailureKind,
     Handshakes,
     KubernetesObjects,
     Listed,
@@ -246,6 +248,20 @@ def test_each_client_has_its_own_credentials_and_proxy() -> None:
     assert (found["docker"].username, found["docker"].proxy) == ("alice", "http://proxy.test:3128")
     assert found["containerd"].credentials == "the pull secret regcred (secret.yaml:7:3)"
     assert (found["podman"].credentials, found["podman"].proxy) == (None, None)
+
+
+def test_a_daemon_that_goes_through_another_proxy_is_judged_by_that_one() -> None:
+    def docker(**changes: Any) -> ClientRoute:
+        proxy = DaemonProxy(
+            daemon="dockerd", source="the unit", proxy="http://p.test:3128", why="", running=True, **changes
+        )
+        return routes(docker_installed=True, handshakes=BY_TLS, proxies=DaemonProxies(daemons=(proxy,)))[
+            "docker"
+        ]
+
+    failure = Failure(kind=FailureKind.CONNECTION_REFUSED, message="nothing listens on p.test:3128")
+    assert "nothing listens on p.test:3128" in (docker(failure=failure).obstacle or "")
+    assert (docker().obstacle, docker().tried) == (None, False)
 
 
 def test_the_table_has_a_row_for_each_client() -> None:

@@ -422,6 +422,15 @@ def test_old_tables_conflict_with_the_path_alone(tmp_path: Path) -> None:
     nothing(rules.mirrors_conflict(containerd(tmp_path, CRI + PATH)))
 
 
+def test_without_kubernetes_nothing_is_missed(tmp_path: Path, hosts: Any) -> None:
+    # As docker's own packages of containerd are configured; nerdctl and ctr need no config_path.
+    settings = containerd(tmp_path, 'disabled_plugins = ["cri"]\n' + IMAGES + PATH)
+
+    nothing(rules.config_path_misplaced(settings, V1))
+    nothing(rules.config_path_unset(settings, hosts(reg__test_PORT=HOST), V1, target()))
+    nothing(rules.mirrors_conflict(settings))
+
+
 def test_a_configuration_that_cannot_be_parsed_sets_nothing(tmp_path: Path) -> None:
     only(rules.containerd_config_invalid(containerd(tmp_path, "[plugins\n")), "client/config-path-unset")
     nothing(rules.containerd_config_invalid(containerd_config.read_containerd_config(tmp_path / "none")))
