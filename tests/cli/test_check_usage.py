@@ -41,7 +41,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ([], "no target given"),
         (["reg.test/Upper/case"], "lower case"),
-        (["reg.test/app:"], "the tag is missing"),
         (["ftp://reg.test"], "ftp"),
         ([""], "the target is empty"),
         (["reg.test", "a b"], "'a b'"),

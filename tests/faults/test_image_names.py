@@ -84,11 +84,28 @@ class TestInvalidReference:
 
         assert_healthy(run_regdoctor("check", "--plain-http", *PLATFORM, "--images", listed))
 
-    def test_on_the_command_line_it_is_wrong_usage(self) -> None:
-        result = run_regdoctor("check", "reg.test/Team/app")
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("reg.test/Team/app", "reg.test/»T«eam/app"),
+            ("reg.test:5000/team/app:1.0+x", "1.0»+«x"),
+            ("reg.test/team//app", "two slashes"),
+            ("https://reg.test/team/app:1.0", "https"),
+            ("reg.test/team/app@sha256:abc", "64 hexadecimal digits"),
+        ],
+    )
+    def test_on_the_command_line_it_is_told_as_well(self, text: str, words: str) -> None:
+        result = run_regdoctor("check", text)
+
+        found = assert_single_root_cause(result, "image/invalid-reference")
+        assert words in found["detail"]
+        assert result.report["targets"][0]["exchanges"] == []
+
+    @pytest.mark.parametrize("text", ["", "reg.test:99999", "https://", "-x.test:5000"])
+    def test_what_is_no_image_either_is_wrong_usage(self, text: str) -> None:
+        result = run_regdoctor("check", text)
 
         assert result.exit_code == 2
-        assert "lower case" in result.stderr
 
 
 class TestLatestTag:

@@ -51,13 +51,22 @@ def command(state: RunState, /, targets: tuple[str, ...], **given: Any) -> int:
 def _targets(
     texts: Iterable[str], files: Iterable[Path], environment: Mapping[str, str], state: RunState
 ) -> tuple[Target, ...]:
-    from regdoctor.oci.reference import InvalidReference, parse_target
+    from regdoctor.oci.reference import (
+        InvalidReference,
+        defective_target,
+        is_meant_as_image,
+        parse_target,
+    )
 
     targets: dict[str, Target] = {}
     for text in texts:
         try:
             targets.setdefault(text, parse_target(text))
         except InvalidReference as error:
+            if is_meant_as_image(text):
+                broken = defective_target(text, error)
+                targets.setdefault(broken.text, broken)
+                continue
             raise Misuse(f"{_shown(text)} is no target: {error}") from None
     for path in files:
         for target in _images(path, environment, state):

@@ -290,7 +290,16 @@ def parse_target(text: str) -> Target:
     return Target(text=text, host=host, ascii_host=ascii_host, port=port, reference=reference)
 
 
-def defective_target(text: str, error: InvalidReference, place: str) -> Target:
+def is_meant_as_image(text: str) -> bool:
+    """Whether a text that ``parse_target`` refuses was meant as the name of an image: something follows a host.
+
+    A URL with user name and password is none: what is wrong there is not the name of an image.
+    """
+    host, slash, path = text.partition("://")[2].partition("/") if "://" in text else text.partition("/")
+    return len(text) <= _MAX_TEXT and bool(slash and path.strip("/ ")) and "@" not in host
+
+
+def defective_target(text: str, error: InvalidReference, place: str | None = None) -> Target:
     """The target that stands for a text which ``parse_reference`` refused with ``error``.
 
     User names and passwords in it are blanked, and no more than its begin is kept.
