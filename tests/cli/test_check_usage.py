@@ -40,7 +40,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("arguments", "words"),
     [
         ([], "no target given"),
-        (["reg.test/Upper/case"], "lower case"),
         (["ftp://reg.test"], "ftp"),
         ([""], "the target is empty"),
         (["reg.test", "a b"], "'a b'"),
