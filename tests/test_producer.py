@@ -94,6 +94,7 @@ def test_a_page_is_no_registry_s_whatever_the_server_is_called() -> None:
         (502, "", {"Server": "Caddy"}, "Caddy"),
         (502, "Bad Gateway", {}, "a proxy written in Go (Traefik?)"),
         (503, "no available server\n", {}, "a proxy written in Go (Traefik?)"),
+        (413, "Request Entity Too Large", {}, "a proxy written in Go (Traefik?)"),
         (503, "no healthy upstream", {}, "Envoy"),
         (503, "upstream connect error or disconnect/reset before headers. reset reason: …", {}, "Envoy"),
         (503, "<html><title>503</title></html>", {"Server": "awselb/2.0"}, "AWS load balancer"),

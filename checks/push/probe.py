@@ -388,9 +388,12 @@ def _announce(way: uploads.Uploads, session: UploadSession, trials: list[SizeTri
         trials.append(SizeTrial(size=size, announced=True, step=step))
         return step.status != 413
 
-    if passes(ANNOUNCED_SIZES[-1]):
+    # haproxy counts in 32 bits: what 10 GiB come to there is less than any limit.
+    tops = (len(ANNOUNCED_SIZES) - 1, ANNOUNCED_SIZES.index(GIB))
+    refused = next((top for top in tops if not passes(ANNOUNCED_SIZES[top])), None)
+    if refused is None:
         return ANNOUNCED_SIZES[-1]
-    low, high = 0, len(ANNOUNCED_SIZES) - 1
+    low, high = 0, refused
     while low < high:
         middle = (low + high) // 2
         low, high = (middle + 1, high) if passes(ANNOUNCED_SIZES[middle]) else (low, middle)

@@ -45,6 +45,8 @@ SLOW_COMMIT = 5.0
 GIVES_UP = 30.0
 """Seconds that containerd's image store waits for the registry to finish a blob (moby#53700)."""
 EARLIEST_CUT = 0.4
+AT_ONCE = 0.7
+"""Seconds within which a hop that has lost its line to the registry says so when an upload is done."""
 """Seconds; what ends sooner was refused, not cut off."""
 _BROKEN = (FailureKind.CONNECTION_CLOSED, FailureKind.CONNECTION_RESET)
 _GATEWAY = (502, 503, 504)
@@ -620,7 +622,12 @@ def _cut_at(slow: SlowUpload) -> float | None:
 def ended_unseen(session: UploadSession, slow: SlowUploads, registries: Registries) -> Iterator[Draft]:
     """Slow uploads are taken whole and answered with an error of the hop: its line to the registry was cut."""
     both = (slow.steady, slow.pausing)
-    answers = [each.step.answer for each in both if each.step is not None and each.whole]
+    answers = [
+        each.step.answer
+        for each in both
+        # Who waits for the registry first has lost his patience and not his line.
+        if each.step is not None and each.whole and each.step.seconds < each.planned + AT_ONCE
+    ]
     quick = session.chunk is not None and session.chunk.succeeded
     if not quick or len(answers) < len(both):
         return

@@ -168,6 +168,18 @@ class TestUpstream:
         assert_healthy(check(proxy.url))
 
 
+def test_a_limit_of_haproxy_which_counts_in_32_bits(
+    registry: Registry, start_proxy: Open, check: Check
+) -> None:
+    """10 GiB are nothing to it."""
+    rule = "http-request deny deny_status 413 if { req.hdr_val(content-length) gt 5000000 }"
+    proxy = start_proxy("haproxy", at(registry), frontend=[rule])
+    found = assert_single_root_cause(check(proxy.url, *PUSH), "push/body-too-large")
+
+    assert "HAProxy" in found["detail"]
+    assert "8 MiB are refused, 4 MiB pass" in found["detail"]
+
+
 def test_no_servers(start_proxy: Open, check: Check) -> None:
     proxy = start_proxy("traefik", nobody(), balancer={"servers": []})
     found = assert_single_root_cause(check(proxy.url), "http/no-backend")

@@ -94,6 +94,29 @@ def the(drafts: Iterable[Draft], code: str) -> Draft:
     return draft
 
 
+class TestLedAstray:
+    """``/v2/`` is redirected to where nothing can be had."""
+
+    FAILURE = Failure(kind=FailureKind.TLS_VERIFICATION, message="the certificate did not pass verification")
+
+    def led_to(self, url: str) -> Draft:
+        asked = answer(302, "", {"Location": url, "Server": "Caddy"}, url="http://reg.test:8080/v2/")
+        return the(judge(ping(failure=self.FAILURE, redirects=(asked,))), "http/not-a-registry")
+
+    def test_a_place_of_another_name_may_be_a_portal(self) -> None:
+        draft = self.led_to("https://portal.test/login")
+
+        assert draft.certainty is Certainty.LIKELY
+        assert "captive portals" in draft.detail
+
+    def test_https_of_the_same_name_is_to_be_checked_there(self) -> None:
+        draft = self.led_to("https://reg.test:8443/v2/")
+
+        assert draft.certainty is Certainty.POSSIBLE
+        assert "captive portals" not in draft.detail
+        assert draft.fix == ("regdoctor check https://reg.test:8443",)
+
+
 class TestAnotherService:
     """Ports that speak no TLS where TLS is expected, or no HTTP at all."""
 
@@ -530,6 +553,12 @@ class TestReplicas:
         assert draft.certainty is Certainty.PROVEN
         assert "3 times 200" in draft.detail
         assert "2 times 502" in draft.detail
+
+    def test_a_hop_that_gives_a_dead_registry_up_does_not_differ_from_itself(self) -> None:
+        """Caddy answers 502 at first and 503 from then on."""
+        first, then = (answer(status, "", {"Server": "Caddy"}) for status in (502, 503))
+
+        assert "http/replicas-differ" not in codes(judge(ping(first), replicas=replicas(then, then, then)))
 
     def test_the_odd_address_is_named(self) -> None:
         one, two = replace(OPEN, address="192.0.2.1"), replace(answer(401), address="192.0.2.2")

@@ -112,6 +112,7 @@ def judged(
         seen = upload or session()
         yield from rules.writes_refused(seen, pushed, REGISTRIES)
         yield from rules.location(seen, REGISTRIES)
+        yield from rules.redirected(seen, REGISTRIES)
         yield from rules.methods(seen, None, REGISTRIES, None)
         yield from rules.path(seen, REGISTRIES, None)
         yield from rules.lost_sessions(seen, REGISTRIES)
@@ -120,6 +121,7 @@ def judged(
         yield from rules.body_size(seen, trials, REGISTRIES)
         if pace is not None:
             yield from rules.cut_off(seen, pace, REGISTRIES)
+            yield from rules.ended_unseen(seen, pace, REGISTRIES)
         if trials is not None:
             yield from rules.broken_off(seen, trials, REGISTRIES)
         yield from rules.refused_by_rule(seen, trials, pushed, REGISTRIES)
@@ -269,6 +271,31 @@ class TestMethods:
         lost = step(answer(404, "404 page not found\n", method="PATCH", url=UPLOAD))
 
         assert "push/method-blocked" not in codes(refused_at("chunk", lost, statuses=()))
+
+
+class TestRedirected:
+    """The request that begins an upload is sent to another origin."""
+
+    ASKED = "http://reg.test:5000/v2/team/app/blobs/uploads/"
+
+    def sent_to(self, url: str, status: int = 302) -> list[Draft]:
+        made = answer(status, "", {"Location": url, "Server": "Caddy"}, method="POST", url=self.ASKED)
+        return judged(refused_at("start", step(made)))
+
+    def test_to_https_with_get(self) -> None:
+        (draft,) = self.sent_to("https://reg.test:5001/v2/team/app/blobs/uploads/")
+
+        assert draft.code == "push/location-scheme"
+        assert "Clients go there with GET" in draft.detail
+        assert "https://reg.test:5001" in draft.fix[0]
+
+    def test_to_another_host(self) -> None:
+        (draft,) = self.sent_to("http://other.test/v2/team/app/blobs/uploads/", 307)
+
+        assert draft.code == "push/location-host"
+
+    def test_to_another_port_with_the_same_method(self) -> None:
+        assert self.sent_to("http://reg.test:5001/v2/team/app/blobs/uploads/", 308) == []
 
 
 class TestPath:
@@ -629,6 +656,13 @@ class TestTime:
         late = slow(by_nginx("PATCH", 504, seconds=9.0), whole=True)
 
         assert codes(pace=self.pace(late, late)) == []
+
+    def test_two_whole_uploads_that_a_hop_answers_badly_were_cut_behind_it(self) -> None:
+        """A time-out of Caddy towards the registry shows only when the upload is done."""
+        ended = slow(by_nginx("PATCH", 502, seconds=8.0), whole=True)
+
+        assert codes(pace=self.pace(ended, ended)) == ["push/cut-off"]
+        assert codes(pace=self.pace(ended, WHOLE)) == []
 
     def test_a_slow_commit_is_named(self) -> None:
         draft = single(session(commit=good("PUT", 201, seconds=7.0)))
