@@ -28,6 +28,7 @@ from regdoctor.api import (
     Ping,
     RegistriesConf,
     RegistryHosts,
+    RegistryTable,
     SignaturePolicy,
     Target,
     daemon_json,
@@ -226,9 +227,17 @@ def _podman(settings: Settings) -> Iterator[ClientRoute]:
         verifies=not insecure,
         mirrors=_mirrors(settings, "podman"),
         authorities=_trusted(settings, "podman"),
-        because=(table.place,) if table is not None else (),
+        because=tuple(_podman_files(conf, table)),
         **_own(settings, "podman"),  # type: ignore[arg-type]
     )
+
+
+def _podman_files(conf: RegistriesConf | None, table: RegistryTable | None) -> Iterator[str]:
+    """The places that decide: the table for the registry, and a file of the user that hides the system's."""
+    if table is not None:
+        yield table.place
+    if conf is not None and conf.hidden is not None:
+        yield f"{conf.files[0]}, which hides {conf.hidden}"
 
 
 def _podman_obstacle(

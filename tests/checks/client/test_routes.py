@@ -166,6 +166,16 @@ def test_podman_goes_as_registries_conf_says(tmp_path: Path) -> None:
     assert "cannot be used" in broken.obstacle
 
 
+def test_a_file_of_the_user_that_hides_the_systems_is_told(tmp_path: Path) -> None:
+    own = tmp_path / "registries.conf"
+    own.touch()
+    system = Path("/etc/containers/registries.conf")
+
+    podman = routes(conf=registries_conf.read_registries_conf(own, hidden=system))["podman"]
+
+    assert podman.because == (f"{own}, which hides {system}",)
+
+
 def test_a_policy_keeps_podman_from_images() -> None:
     rejecting = signature_policy.parse_policy('{"default": [{"type": "reject"}]}', Path("policy.json"))
 
