@@ -274,6 +274,11 @@ def reclaimable(content: StorageContent, coverage: StorageCoverage) -> Iterator[
                 f"{_amount(garbage.platform_size, garbage.platform_blobs)} that platforms of tagged indexes need, "
                 "and break these images; version 3 leaves them."
             )
+        if content.untaggable is not None:
+            parts.append(
+                f"Registry 2.x stops with “failed to retrieve tags”, because {content.untaggable} has manifests "
+                "and never had a tag: give it one first, or remove it."
+            )
     if garbage.unlinked_size:
         parts.append(
             f"Registry 2.x would also delete {_amount(garbage.unlinked_size, garbage.unlinked_blobs)} that only "

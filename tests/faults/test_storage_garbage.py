@@ -203,6 +203,17 @@ def test_a_platform_that_is_not_linked_any_more_is_garbage_for_2_x_alone(registr
     assert found["blobs"] == 0
 
 
+def test_a_repository_that_never_had_a_tag_stops_delete_untagged_of_2_x(registry: Registry) -> None:
+    push_image(registry, "team/app", "1.0")
+    push_image(registry, "by/digest", None, layer_size=1000)
+    with pytest.raises(AssertionError, match="failed to retrieve tags unknown repository name=by/digest"):
+        registry.garbage_collect(delete_untagged=True)
+
+    found = assert_has(run_regdoctor("fsck", registry.storage), "storage/reclaimable")
+
+    assert "because by/digest has manifests and never had a tag" in found["detail"]
+
+
 def test_indexes_within_indexes(registry: Registry) -> None:
     client = registry.client()
     inner = push_index(registry, "multi", "inner")

@@ -171,9 +171,11 @@ def _say_what_is_missing(found: Report, given: Mapping[str, Any], state: RunStat
             continue
         if content.unread_seen:
             first = content.unread[0]
+            others = content.unread_seen - 1
+            places = f"{others + 1:,} places, such as {first.path}" if others else first.path
             say(
-                f"{state.command_path}: {content.tree}: {content.unread_seen:,} places could not be looked at, "
-                f"such as {first.path} ({first.why}); nothing is said about what lies there",
+                f"{state.command_path}: {content.tree}: {places} could not be looked at ({first.why}); nothing is "
+                "said about what lies there",
                 state.secrets,
             )
         if not content.complete:

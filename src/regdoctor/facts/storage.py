@@ -213,6 +213,8 @@ class StorageContent(TableFact, frozen=True, kw_only=True):
     uses_seen: int = 0
     garbage: Garbage | None = None
     """Of all repositories; null where not everything was read, for what is not seen may be in use."""
+    untaggable: str | None = None
+    """A repository that has manifests and never had a tag, if any: ``--delete-untagged`` of 2.x stops at it."""
     uploads: int = 0
     upload_size: int = 0
     recent_size: int = 0

@@ -300,6 +300,7 @@ class _Conclusion:
             uses=listed,
             uses_seen=len(uses.names) + (sums is not None and 0 in sums.rows),
             garbage=sums.total() if sums is not None else None,
+            untaggable=shown(tally.untaggable) if tally.untaggable is not None else None,
             uploads=total.uploads,
             upload_size=total.upload_size,
             recent_size=sums.recent if sums is not None else 0,

@@ -151,6 +151,8 @@ class RepositoryReader:
 
         self.walk(f"{self.folder(name)}/_manifests/tags", tags)
         numbers.manifests = linked.manifests
+        if linked.manifests and not os.path.lexists(f"{self.folder(name)}/_manifests/tags"):
+            self.tally.add_untaggable(name)
         # A tag may mean a manifest whose own link is broken, which is not counted.
         numbers.untagged = max(0, linked.manifests - manifests.named)
         for digests in linked.revisions(without=manifests.seen):

@@ -96,6 +96,8 @@ class Tally:
     manifests: int = 0
     unparsed: int = 0
     """Manifests whose references could not be read."""
+    untaggable: str | None = None
+    """A repository that has manifests and no folder of tags, where there is one: the first by name."""
     unread: list[Unread] = field(default_factory=list)
     unread_seen: int = 0
     suspects: dict[tuple[str, ...], Suspect] = field(default_factory=dict)
@@ -125,6 +127,11 @@ class Tally:
             self.manifests += manifests
             self.unparsed += unparsed
 
+    def add_untaggable(self, name: str) -> None:
+        """Notes a repository that has manifests and no folder of tags."""
+        with self._lock:
+            self.untaggable = name if self.untaggable is None else min(name, self.untaggable)
+
     def add_unread(self, entries: Sequence[Unread], seen: int | None = None) -> None:
         """Notes places that were not looked at.
 
@@ -151,6 +158,8 @@ class Tally:
             unparsed=other.unparsed,
             suspects=other.suspects_seen - len(other.suspects),
         )
+        if other.untaggable is not None:
+            self.add_untaggable(other.untaggable)
         self.add_unread(other.unread, other.unread_seen)
         for suspect in other.suspects.values():
             self.suspect(suspect)
