@@ -15,6 +15,7 @@ from regdoctor.api import (
     Endpoint,
     Failure,
     FailureKind,
+    Handshake,
     Handshakes,
     IndexChildren,
     ManifestLook,
@@ -28,6 +29,7 @@ from regdoctor.api import (
     RepeatedQuestion,
     Replicas,
     Role,
+    Severity,
     Target,
     TokenExchange,
     TokenService,
@@ -694,8 +696,11 @@ def replicas_differ(
         first = authorization.answer if authorization is not None else None
     others = (first, look.head if look is not None else None)
     same = tuple(each for each in others if each is not None and _asks(each, question))
-    given: tuple[Answer | Failure, ...] = (*same, *question.answers)
-    spaced = replicas.spaced.answers if replicas.spaced is not None else ()
+    # Certificates that differ are told of TLS.
+    given: tuple[Answer | Failure, ...] = (*same, *filter(_is_no_matter_of_trust, question.answers))
+    spaced = tuple(
+        filter(_is_no_matter_of_trust, replicas.spaced.answers if replicas.spaced is not None else ())
+    )
     got = [each for each in given if isinstance(each, Answer)]
     if limits.burst_limit(tuple(got), replicas) is not None or any(map(limits.is_limit, got)):
         return
@@ -720,6 +725,57 @@ def replicas_differ(
         "succeeds is chance.",
         certainty=Certainty.PROVEN if len(answered) > 1 else Certainty.LIKELY,
         evidence=tuple(each.exchange for each in given if isinstance(each, Answer)),
+    )
+
+
+def _is_no_matter_of_trust(answer: Answer | Failure) -> bool:
+    return isinstance(answer, Answer) or answer.kind is not FailureKind.TLS_VERIFICATION
+
+
+@rule("http/replicas-differ")
+def certificates_differ(endpoint: Endpoint, handshakes: Handshakes) -> Iterator[Draft]:
+    """Several certificates for one name, each of them good: worth knowing, and no fault."""
+    shown = [each for each in handshakes.handshakes if each.chain and each.verifications]
+    leaves: dict[str, list[Handshake]] = {}
+    for each in shown:
+        leaves.setdefault(each.chain[0].sha256, []).append(each)
+    good = all(each.verifications[0].accepted and each.name_matches for each in shown)
+    if endpoint.role is not Role.REGISTRY or len(leaves) < 2 or not good:
+        return
+    seen = "; ".join(
+        f"{sum(one.times for one in each)} times one valid until {each[0].chain[0].not_after:%Y-%m-%d} (SHA-256 "
+        f"{digest[:16]}…) from {', '.join(dict.fromkeys(one.address for one in each))}"
+        for digest, each in leaves.items()
+    )
+    yield finding(
+        "http/replicas-differ",
+        f"{endpoint.address} shows several certificates, and each of them is good: {seen}. The servers "
+        "behind it are renewed apart from each other, so that one of them may be forgotten.",
+        severity=Severity.INFO,
+        evidence=("handshakes",),
+    )
+
+
+@rule("http/replicas-differ")
+def versions_differ(endpoint: Endpoint, replicas: Replicas) -> Iterator[Draft]:
+    """The same answer from programs that call themselves differently: worth knowing, and no fault."""
+    given = [each for each in replicas.question.answers if isinstance(each, Answer)]
+    if endpoint.role is not Role.REGISTRY or len({each.status for each in given}) != 1:
+        return
+    names = ("server", "docker-distribution-api-version", "x-powered-by")
+    said: dict[str, list[Answer]] = {}
+    for each in given:
+        shown = ", ".join(f"{name}: {each.header(name)}" for name in names if each.header(name) is not None)
+        said.setdefault(shown or "none of them", []).append(each)
+    if len(said) < 2:
+        return
+    yield finding(
+        "http/replicas-differ",
+        f"The same request is answered alike, by servers that call themselves differently: "
+        f"{'; '.join(f'{len(each)} times {shown}' for shown, each in said.items())}. Behind {endpoint.address} "
+        "are several versions.",
+        severity=Severity.INFO,
+        evidence=tuple(each.exchange for each in given),
     )
 
 

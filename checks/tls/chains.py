@@ -71,6 +71,9 @@ class Served:
     addresses: tuple[str, ...]
     others: tuple[str, ...]
     """Addresses of the same name that serve another chain, or none."""
+    times: int = 1
+    out_of: int = 1
+    """How many handshakes, and of how many with the same addresses, showed this chain."""
 
     @property
     def leaf(self) -> ServedCertificate:
@@ -103,6 +106,11 @@ class Served:
         """A sentence that names the addresses, where not all of them serve this chain; else nothing."""
         if not self.others:
             return ""
+        if unequal := [address for address in self.addresses if address in self.others]:
+            return (
+                f" It is so in some handshakes with {words.listed(unequal)} ({self.times} of {self.out_of}), and "
+                "others show another certificate: the servers behind this address are not equal."
+            )
         return (
             f" It is so at {words.listed(self.addresses)}; {words.listed(self.others)} "
             f"{'does' if len(self.others) == 1 else 'do'} not serve this chain."
@@ -172,7 +180,13 @@ def served(handshakes: Handshakes) -> list[Served]:
         Served(
             handshake=group[0],
             addresses=tuple(each.address for each in group),
-            others=tuple(each.address for each in handshakes.handshakes if each not in group),
+            others=tuple(dict.fromkeys(each.address for each in handshakes.handshakes if each not in group)),
+            times=sum(each.times for each in group),
+            out_of=sum(
+                each.times
+                for each in handshakes.handshakes
+                if any(each.address == one.address for one in group)
+            ),
         )
         for group in groups.values()
     ]

@@ -34,6 +34,7 @@ from regdoctor.api import (
     certificates,
     handshake_log,
     probe,
+    side_by_side,
     tls,
     trust,
     tunnel,
@@ -44,6 +45,12 @@ from .chains import served, why_untrusted
 
 MOST_ADDRESSES = 16
 """Addresses of one host that are shaken hands with."""
+
+MOST_REPEATED = 4
+"""Addresses up to which each is shaken hands with again: with more of them they are compared with each other."""
+REPETITIONS = 5
+"""Besides the first. Connections of other checks come between, so that a balancer's turn is chance."""
+REPEATED_SECONDS = 2.0
 
 PLAIN_SECONDS = 1.5
 """Bound of the request without TLS that follows a failed handshake: a server that hangs costs little more."""
@@ -98,10 +105,49 @@ def shake_hands(
             for address in connections.open_addresses[:MOST_ADDRESSES]
         }
     with ThreadPoolExecutor(max_workers=len(openers)) as workers:
-        handshakes = workers.map(
-            lambda address: _shake_hands(endpoint, address, openers[address], stores[0], context), openers
+        handshakes = list(
+            workers.map(
+                lambda address: _shake_hands(endpoint, address, openers[address], stores[0], context), openers
+            )
         )
-        return Handshakes(handshakes=tuple(_judged(each, stores, context) for each in handshakes))
+    if len(openers) <= MOST_REPEATED:
+        handshakes = [
+            one
+            for each in handshakes
+            for one in _repeat(endpoint, each, openers[each.address], stores[0], context)
+        ]
+    return Handshakes(handshakes=tuple(_judged(each, stores, context) for each in handshakes))
+
+
+def _repeat(
+    endpoint: Endpoint,
+    first: Handshake,
+    opener: tls.Opener,
+    store: trust.TrustStore,
+    context: Context,
+) -> list[Handshake]:
+    """The handshake, and those among a few more with the same address that show another chain.
+
+    A balancer leads each connection to another server. What fails in a rush says something about the rush.
+    """
+    if first.failure is not None or first.usual_failure is not None:
+        return [first]
+    pair = store.pairs[0] if store.pairs else None
+
+    def again(_number: int) -> Handshake:
+        bound = min(context.deadline.step(), REPEATED_SECONDS)
+        return tls.handshake(first.address, endpoint.host, opener, timeout=bound, pair=pair)
+
+    found = {_chain_of(first): first}
+    for each in side_by_side(again, range(REPETITIONS)):
+        if each.failure is None:
+            known = found.get(_chain_of(each))
+            found[_chain_of(each)] = each if known is None else replace(known, times=known.times + 1)
+    return list(found.values())
+
+
+def _chain_of(handshake: Handshake) -> tuple[str, ...]:
+    return tuple(each.sha256 for each in handshake.chain)
 
 
 def _shake_hands(

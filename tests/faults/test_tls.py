@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tests.support import certificates as make
 from tests.support import programs
 from tests.support.certificates import CertificateFiles
 from tests.support.forward_proxy import ForwardProxy
+from tests.support.haproxy import Haproxy
 from tests.support.http_server import Answer, HTTPServer
 from tests.support.nginx import ReverseProxy
 from tests.support.ports import free_port, wait_until
@@ -534,6 +536,66 @@ def test_one_bad_address_of_two_is_found(serve: Serve, root: make.Authority, ca:
 
     assert "127.0.0.2" in finding["detail"]
     assert "127.0.0.1 does not serve this chain" in finding["detail"]
+
+
+@contextmanager
+def balanced(folder: Path, *registries: Registry) -> Iterator[str]:
+    """A balancer that passes connections on in turn; gives its address."""
+    port = free_port()
+    config = "\n".join(
+        [
+            "defaults",
+            " mode tcp",
+            " timeout connect 2s",
+            " timeout client 30s",
+            " timeout server 30s",
+            "frontend f",
+            f" bind 127.0.0.1:{port}",
+            " default_backend b",
+            "backend b",
+            *(f" server s{number} 127.0.0.1:{each.port}" for number, each in enumerate(registries)),
+            "",
+        ]
+    )
+    with Haproxy(folder, port=port, config=config):
+        yield f"{NAME}:{port}"
+
+
+@pytest.mark.needs("haproxy")
+@pytest.mark.parametrize(
+    ("names", "not_after", "code"),
+    [((NAME,), -DAY, "tls/expired"), (("other.test",), None, "tls/hostname-mismatch")],
+)
+def test_one_bad_server_of_two_behind_one_address_is_found(
+    serve: Serve,
+    root: make.Authority,
+    ca: Path,
+    tmp_path: Path,
+    names: tuple[str, ...],
+    not_after: timedelta | None,
+    code: str,
+) -> None:
+    """Though every other run of a client succeeds."""
+    good = serve(root.issue([NAME]))
+    bad = serve(root.issue(names, not_after=not_after))
+    with balanced(tmp_path / "haproxy", good, bad) as address:
+        finding = assert_single_root_cause(check(address, "--cacert", ca), code)
+
+    assert "of 6), and others show another certificate" in finding["detail"]
+
+
+@pytest.mark.needs("haproxy")
+def test_two_servers_with_good_certificates_of_their_own_are_only_worth_a_remark(
+    serve: Serve, root: make.Authority, ca: Path, tmp_path: Path
+) -> None:
+    first, second = serve(root.issue([NAME])), serve(root.issue([NAME]))
+    with balanced(tmp_path / "haproxy", first, second) as address:
+        result = check(address, "--cacert", ca)
+
+    assert_healthy(result)
+    note = assert_has(result, "http/replicas-differ")
+    assert note["severity"] == "info"
+    assert "several certificates, and each of them is good" in note["detail"]
 
 
 def test_clients_of_this_host_that_differ_are_warned_about(serve: Serve, root: make.Authority) -> None:

@@ -82,7 +82,10 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Handshake(msgspec.Struct, frozen=True, kw_only=True):
-    """One TLS handshake with one address, which went on whatever verification said.
+    """A TLS handshake with one address, which went on whatever verification said.
+
+    There are several with one address where repeated handshakes showed different chains: servers behind it that
+    are not equal.
 
     ``address`` is an IP literal, or the host's name where a forward proxy connects. ``server_name`` is what
     was asked for by SNI (RFC 6066 section 3), unless it is an IP literal. ``seconds`` begin once TCP connects.
@@ -91,6 +94,8 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     server_name: str
     seconds: float
+    times: int = 1
+    """How many handshakes with this address showed this chain."""
     protocol: str | None = None
     cipher: str | None = None
     chain: tuple[ServedCertificate, ...] = ()
@@ -178,7 +183,7 @@ class Handshakes(EndpointFact, TableFact, frozen=True, kw_only=True):
         if all(len({one.accepted for one in each.verifications}) < 2 for each in shown):
             return None
         where = [
-            f"at {', '.join(one.address for one in each)}" if len(chains) > 1 else "judgement"
+            f"at {', '.join(dict.fromkeys(one.address for one in each))}" if len(chains) > 1 else "judgement"
             for each in chains.values()
         ]
         contexts = {one.context.name: one.context for each in shown for one in each.verifications}

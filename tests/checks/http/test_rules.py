@@ -32,6 +32,7 @@ from regdoctor.api import (
     RepeatedQuestion,
     Replicas,
     Role,
+    Severity,
     VerifiedBlob,
     VerifiedBlobs,
     manifests,
@@ -832,3 +833,13 @@ class TestDownloads:
 
     def test_the_right_bytes_are_right(self) -> None:
         assert self.judge(Download(answer=answer(200), size=10, digest=LAYER.digest)) == []
+
+
+def test_servers_that_call_themselves_differently_are_worth_a_remark() -> None:
+    old, new = (answer(200, "{}", {**REGISTRY_HEADERS, "Server": name}) for name in ("reg/1", "reg/2"))
+
+    draft = the(rules.versions_differ(ENDPOINT, replicas(old, new, old)), "http/replicas-differ")
+
+    assert draft.severity is Severity.INFO
+    assert "2 times server: reg/1" in draft.detail
+    assert codes(rules.versions_differ(ENDPOINT, replicas(old, old))) == []
