@@ -45,9 +45,9 @@ SLOW_COMMIT = 5.0
 GIVES_UP = 30.0
 """Seconds that containerd's image store waits for the registry to finish a blob (moby#53700)."""
 EARLIEST_CUT = 0.4
+"""Seconds; what ends sooner was refused, not cut off."""
 AT_ONCE = 0.7
 """Seconds within which a hop that has lost its line to the registry says so when an upload is done."""
-"""Seconds; what ends sooner was refused, not cut off."""
 _BROKEN = (FailureKind.CONNECTION_CLOSED, FailureKind.CONNECTION_RESET)
 _GATEWAY = (502, 503, 504)
 _NO_TIMER = (401, 403, 404, 405, 411, 412, 413, 416, 429)

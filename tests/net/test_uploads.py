@@ -184,3 +184,42 @@ def test_the_state_of_an_upload_is_in_no_fact(registry: Registry, uploads: MakeU
         assert len(state) > 20
 
         assert state not in repr((session.start, session.location))
+
+
+class TestMoved:
+    """What becomes of an upload whose beginning is sent to https."""
+
+    @pytest.mark.parametrize("status", [307, 308])
+    def test_clients_go_there_with_the_same_method(self, uploads: MakeUploads, status: int) -> None:
+        asked: list[str] = []
+
+        def redirect(request: Request) -> Answer:
+            asked.append(f"{request.method} {request.target}")
+            return Answer(status, b"", [("Location", "https://127.0.0.1:1/v2/team/app/blobs/uploads/")])
+
+        with HTTPServer(redirect) as server:
+            way = uploads(server.port)
+            with way.session() as session:
+                pass
+
+        assert asked == ["POST /v2/team/app/blobs/uploads/"]
+        assert way.origin == "https://127.0.0.1:1"
+        assert session.start.failure is not None
+
+    @pytest.mark.parametrize(
+        ("status", "location"),
+        [
+            (302, "https://127.0.0.1:1/v2/team/app/blobs/uploads/"),
+            (307, "https://other.test/v2/team/app/blobs/uploads/"),
+            (307, "https://127.0.0.1:1/login"),
+            (307, "http://127.0.0.1:1/v2/team/app/blobs/uploads/"),
+        ],
+    )
+    def test_nowhere_else(self, uploads: MakeUploads, status: int, location: str) -> None:
+        with HTTPServer(lambda _request: Answer(status, b"", [("Location", location)])) as server:
+            way = uploads(server.port)
+            with way.session() as session:
+                pass
+
+        assert way.origin == f"http://127.0.0.1:{server.port}"
+        assert session.start.status == status
