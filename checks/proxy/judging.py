@@ -7,6 +7,14 @@ from regdoctor.api import Answer, Endpoint, Ping, ProducerKind, ProxyAnswer, Rol
 LOGIN_WANTED = 407
 
 
+def wants_login(answer: Answer) -> bool:
+    """Whether the proxy refuses for want of a login, or for a wrong one.
+
+    What answers CONNECT is the proxy; tinyproxy says 401 where the login is wrong (``reqs.c``).
+    """
+    return answer.status == LOGIN_WANTED or (answer.method == "CONNECT" and answer.status == 401)
+
+
 def serves(asked: ProxyAnswer, ping: Ping | None, *, has_ping: bool) -> bool:
     """Whether a request came through the proxy to the host, as far as can be seen.
 

@@ -33,7 +33,7 @@ from regdoctor.api import (
     tunnel,
 )
 
-from .judging import LOGIN_WANTED, answers_as_host, by_proxy, looks_right
+from .judging import answers_as_host, by_proxy, looks_right, wants_login
 from .names import inspecting_product, is_public, related
 
 _NO_HTTP_PROXY = frozenset(
@@ -121,7 +121,7 @@ def setting_ignored(
 def login_wanted(endpoint: Endpoint, setting: ProxySetting, asked: ProxyAnswer) -> Iterator[Draft]:
     """407: the proxy wants a login before it does anything."""
     answer = asked.answer
-    if answer is None or answer.status != LOGIN_WANTED:
+    if answer is None or not wants_login(answer):
         return
     offered = tuple(
         each.scheme for each in challenges.parse_challenges(answer.all_headers("proxy-authenticate"))
@@ -133,7 +133,7 @@ def login_wanted(endpoint: Endpoint, setting: ProxySetting, asked: ProxyAnswer) 
         else f"{_names(setting)} holds no login"
     )
     detail = (
-        f"The forward proxy {setting.proxy} answers {answer.method} {answer.url} with 407 before "
+        f"The forward proxy {setting.proxy} answers {answer.method} {answer.url} with {answer.status} before "
         f"{endpoint.address} sees anything. {login}."
     )
     if ways:
@@ -199,7 +199,7 @@ def _told(endpoint: Endpoint, asked: ProxyAnswer, ping: Ping | None) -> str | No
                 f"The forward proxy {endpoint.proxy} did not answer a request for {endpoint.address} in time."
             )
         return None
-    if answer.status == LOGIN_WANTED:
+    if wants_login(answer):
         return None
     if asked.opened:
         if endpoint.role is not Role.REGISTRY or (ping is not None and ping.answer is not None):

@@ -267,6 +267,15 @@ class TestAuthRequired:
                 found = assert_single_root_cause(check(tls_registry, url), "proxy/auth-required")
                 assert words in found["detail"]
 
+    @pytest.mark.needs("tinyproxy")
+    def test_tinyproxy_refuses_a_wrong_login_with_401(self, tls_registry: Registry, tmp_path: Path) -> None:
+        with tinyproxy(tmp_path / "tinyproxy", "BasicAuth me secret") as proxy:
+            url = proxy.replace("://", "://me:wrong@")
+            found = assert_single_root_cause(check(tls_registry, url), "proxy/auth-required")
+
+        assert "with 401" in found["detail"]
+        assert "is refused" in found["detail"]
+
     def test_a_wrong_login(self, tls_registry: Registry) -> None:
         with ForwardProxy(addresses=HOSTS, behaviour=ProxyBehaviour(credential=("me", "pass"))) as proxy:
             result = check(tls_registry, proxy.url.replace("://", "://me:canary-secret@"))
