@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 import threading
@@ -29,6 +31,8 @@ from tests.support.regdoctor_cli import (
     assert_healthy,
     assert_lacks,
     assert_single_root_cause,
+    bare_environment,
+    command_line,
     run_regdoctor,
 )
 from tests.support.registry import Registry
@@ -467,6 +471,30 @@ class TestVerifyBlobs:
 
         assert result.report["verdict"] == "undetermined"
         assert "0 of 2 layers were downloaded" in result.stdout
+
+    @pytest.mark.needs("nginx")
+    def test_a_terminal_shows_how_far_it_is(
+        self, registry: Registry, start_nginx: StartNginx, tmp_path: Path
+    ) -> None:
+        """At 4 MB a second the layer takes two seconds."""
+        push_image(registry, "team/app", "1.0", layers=1, layer_size=8_000_000)
+        slow = start_nginx(ReverseProxy(registry.upstream, directives=("limit_rate 4m;",)))
+        words = ["check", "--plain-http", f"{slow.address}/team/app:1.0", *PLATFORM, "--verify-blobs"]
+        reader, writer = pty.openpty()
+        subprocess.run(
+            command_line(words, "nagios"),
+            env=bare_environment(tmp_path) | {"TERM": "xterm"},
+            stdout=subprocess.DEVNULL,
+            stderr=writer,
+            check=True,
+            timeout=60,
+        )
+        os.close(writer)
+        shown = os.read(reader, 65536)
+        os.close(reader)
+
+        assert b"verifying layer 1 of 1" in shown
+        assert b" of 8.0 MB" in shown
 
 
 def passed_on(registry: Registry, request: Request) -> Answer:
