@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import resource
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -358,6 +360,29 @@ class TestHealthy:
         assert_healthy(result, allow=POSTURE)
         assert result.report["targets"][0]["facts"]["config-file"]["path"] == str(registry.config_path)
 
+    def test_a_registry_with_a_network_of_its_own_whose_port_is_published(self, host: Host) -> None:
+        """As docker does it: docker-proxy listens here, and names address and port in the container."""
+        registry = Registry(
+            host.folder / "contained", host="10.77.0.1", port=5001, name=SERVER, namespace=host.client
+        )
+        host.servers.enter_context(registry)
+        publish(host, "127.0.0.1", 5000, "10.77.0.1", 5001)
+        publish(host, SERVER, 5000, "10.77.0.1", 5001)
+        result = host.check(f"http://{SERVER}:5000")
+        assert_healthy(result, allow=POSTURE)
+        running = result.report["targets"][0]["facts"]["running-registries"]
+        assert running["serving"] == registry.daemon.pid
+        assert result.report["targets"][0]["facts"]["config-file"]["path"] == str(registry.config_path)
+
+    def test_its_port_is_published_on_loopback_alone(self, host: Host) -> None:
+        registry = Registry(
+            host.folder / "contained", host="10.77.0.1", port=5001, name=SERVER, namespace=host.client
+        )
+        host.servers.enter_context(registry)
+        publish(host, "127.0.0.1", 5000, "10.77.0.1", 5001)
+        cause = symptom_of(host.check(f"http://{SERVER}:5000"), "ports/loopback-only", "tcp/refused")
+        assert "publishes it on 127.0.0.1:5000" in cause["detail"]
+
     def test_a_client_looks_at_nothing_of_this_host(self, host: Host) -> None:
         registry = host.registry()
         result = run_regdoctor("check", registry.url, in_namespace=host.client)
@@ -373,6 +398,37 @@ class TestHealthy:
         assert_healthy(result, allow=POSTURE)
         (line,) = result.report["targets"][0]["facts"]["packet-filter"]["found_here"]
         assert "as root" in line
+
+
+FORWARD = """
+import socket, sys, threading
+
+def copy(one, other):
+    while data := one.recv(65536):
+        other.sendall(data)
+    other.shutdown(socket.SHUT_WR)
+
+words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+server = socket.create_server((words["-host-ip"], int(words["-host-port"])))
+while True:
+    here = server.accept()[0]
+    there = socket.create_connection((words["-container-ip"], int(words["-container-port"])))
+    for pair in ((here, there), (there, here)):
+        threading.Thread(target=copy, args=pair, daemon=True).start()
+"""
+
+
+def publish(host: Host, address: str, port: int, container: str, container_port: int) -> None:
+    """Publish a port as docker-proxy does: with its name and its command line."""
+    folder = host.folder / f"publish-{address}"
+    folder.mkdir()
+    program, script = folder / "docker-proxy", folder / "forward.py"
+    program.symlink_to(sys.executable)
+    script.write_text(FORWARD)
+    command: list[str | Path] = [program, script, "-host-ip", address, "-host-port", str(port)]
+    command += ["-container-ip", container, "-container-port", str(container_port)]
+    ready = partial(ports.accepts, address, port, namespace=host.namespace)
+    host.servers.enter_context(Daemon(command, log=folder / "log", ready=ready, namespace=host.namespace))
 
 
 def nginx(host: Host, registry: Registry, port: int = 8080) -> Nginx:

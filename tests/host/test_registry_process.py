@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from regdoctor.host.processes import running
-from regdoctor.host.registry_process import find_registry
+from regdoctor.host.registry_process import environment_of, find_registry, registries, services, started_with
 from tests.conftest import StartRegistry
 from tests.support.registry import Registry
 
@@ -126,6 +126,110 @@ class TestFinding:
         processes.add(10, "registry", "serve", "/etc/one.yml")
         (processes.proc / "10/status").unlink()
         assert find_registry(None, file, processes.proc) is None
+
+
+class TestWhatItUses:
+    def test_the_program_may_have_any_name(self, processes: Processes) -> None:
+        processes.write("/etc/one.yml", config("/srv/one"))
+        processes.add(10, "/opt/images", "serve", "/etc/one.yml")
+        (found,) = registries(processes.proc)
+        assert found.root == "/srv/one"
+        assert found.in_files
+
+    def test_a_relative_path_leads_from_the_folder_it_was_started_in(self, processes: Processes) -> None:
+        file = processes.write("/srv/registry/config.yml", config("/srv/one"))
+        processes.add(10, "registry", "serve", "config.yml")
+        (processes.proc / "10/cwd").symlink_to("/srv/registry")
+        (found,) = registries(processes.proc)
+        assert found.configuration is not None
+        assert found.configuration.samefile(file)
+
+    def test_another_driver_stores_in_no_files(self, processes: Processes) -> None:
+        processes.write("/etc/one.yml", "version: 0.1\nstorage: {s3: {bucket: a, region: b}}\n")
+        processes.add(10, "registry", "serve", "/etc/one.yml")
+        (found,) = registries(processes.proc)
+        assert not found.in_files
+
+    def test_a_variable_may_name_the_driver(self, processes: Processes) -> None:
+        processes.write("/etc/one.yml", "version: 0.1\n")
+        variable = "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/data\0"
+        processes.add(10, "registry", "serve", "/etc/one.yml", environment=variable)
+        (found,) = registries(processes.proc)
+        assert (found.root, found.in_files) == ("/data", True)
+
+    def test_open_files_and_their_limit(self, processes: Processes) -> None:
+        processes.write("/etc/one.yml", config("/srv/one"))
+        processes.add(10, "registry", "serve", "/etc/one.yml")
+        (found,) = registries(processes.proc)
+        assert found.open_files() == (None, None)
+        descriptors = processes.proc / "10/fd"
+        descriptors.mkdir()
+        for number in range(3):
+            (descriptors / str(number)).write_text("")
+        assert found.open_files() == (3, None)
+        limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files      1024      4096  files\n"
+        (processes.proc / "10/limits").write_text(limits)
+        assert found.open_files() == (3, 1024)
+
+    def test_one_environment_of_several_processes(self, processes: Processes) -> None:
+        file = processes.write("/etc/one.yml", config("/srv/one"))
+        same = "REGISTRY_LOG_LEVEL=warn\0"
+        processes.add(10, "registry", "serve", "/etc/one.yml", environment=f"A=1\0{same}")
+        processes.add(11, "registry", "serve", "/etc/one.yml", environment=f"A=2\0{same}")
+        found = started_with(file, processes.proc)
+        assert environment_of(found) == processes.proc / "10/environ"
+        processes.add(12, "registry", "serve", "/etc/one.yml", environment="REGISTRY_LOG_LEVEL=info\0")
+        assert environment_of(started_with(file, processes.proc)) is None
+        assert environment_of(()) is None
+
+
+class TestServices:
+    def unit(self, root: Path, text: str, name: str = "docker-registry.service") -> None:
+        folder = root / "usr/lib/systemd/system"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"[Service]\n{text}")
+
+    def test_what_it_starts_and_as_whom(self, tmp_path: Path) -> None:
+        self.unit(
+            tmp_path, "User=docker-registry\nExecStart=/usr/bin/docker-registry serve /etc/config.yml\n"
+        )
+        (found,) = services(tmp_path)
+        assert (found.unit, found.user) == ("docker-registry.service", "docker-registry")
+        assert found.config == tmp_path / "etc/config.yml"
+        assert not found.enabled
+        assert not found.binds_low_ports
+
+    def test_enabled(self, tmp_path: Path) -> None:
+        self.unit(tmp_path, "ExecStart=-/usr/bin/registry serve /etc/config.yml\n")
+        wants = tmp_path / "etc/systemd/system/multi-user.target.wants"
+        wants.mkdir(parents=True)
+        (wants / "docker-registry.service").symlink_to("/usr/lib/systemd/system/docker-registry.service")
+        (found,) = services(tmp_path)
+        assert found.enabled
+        assert found.user == "root"
+        assert found.binds_low_ports
+
+    @pytest.mark.parametrize(
+        ("drop_in", "expected"),
+        [
+            ("AmbientCapabilities=CAP_CHOWN CAP_NET_BIND_SERVICE", True),
+            ("AmbientCapabilities=CAP_NET_BIND_SERVICE\nAmbientCapabilities=", False),
+            ("User=root", True),
+        ],
+    )
+    def test_drop_ins_change_it(self, tmp_path: Path, drop_in: str, expected: bool) -> None:
+        self.unit(tmp_path, "User=nobody\nExecStart=/usr/bin/registry serve /etc/config.yml\n")
+        folder = tmp_path / "etc/systemd/system/docker-registry.service.d"
+        folder.mkdir(parents=True)
+        (folder / "own.conf").write_text(f"[Service]\n{drop_in}\n")
+        (found,) = services(tmp_path)
+        assert found.binds_low_ports is expected
+
+    def test_others_start_no_registry_by_themselves(self, tmp_path: Path) -> None:
+        self.unit(tmp_path, "ExecStart=/usr/bin/docker run registry:2\n")
+        self.unit(tmp_path, "ExecStart=/usr/bin/nginx serve /etc/x.yml\n", "nginx.service")
+        assert services(tmp_path) == ()
+        assert services(tmp_path / "none") == ()
 
 
 @pytest.mark.needs("docker-registry")
