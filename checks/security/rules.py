@@ -154,7 +154,7 @@ def configured_for_anybody(
     ping = pings.get(endpoint)
     direct = listens is not None and endpoint.port == listens[1] and ping is not None
     asked = ping.answer.status if ping is not None and ping.answer is not None else None
-    if not runs and not (direct and asked == 200):
+    if not runs and not (running is None and direct and asked == 200):
         return
     if direct and asked in (401, 403):
         # A proxy takes the port, or another configuration is at work.
@@ -178,6 +178,8 @@ def configured_for_anybody(
         f"{place}: the registry listens on {own.text('http', 'addr')}, not on loopback alone, and has no auth "
         "section: whoever reaches that port may push, replace what others pull, and fill the disk, without a "
         f"login.{past} A firewall in between may keep them away.",
+        # No request has shown it, and what keeps others away may lie outside of this host.
+        severity=Severity.WARNING,
         certainty=Certainty.LIKELY,
         evidence=(place, *((ping.answer.exchange,) if ping is not None and ping.answer is not None else ())),
         endpoint=endpoint if direct else None,

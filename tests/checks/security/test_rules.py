@@ -168,6 +168,7 @@ class TestConfiguredForAnybody:
     def test_it_has_no_auth_section(self) -> None:
         (draft,) = self.judge()
         assert (draft.code, draft.certainty) == ("security/anonymous-push", Certainty.LIKELY)
+        assert draft.severity is Severity.WARNING
         assert draft.evidence[0].startswith("/config.yml:3")
 
     def test_beside_a_proxy_that_asks(self) -> None:
