@@ -245,7 +245,8 @@ def _rejection(attempts: tuple[ConnectionAttempt, ...]) -> str:
     said = []
     for each in attempts:
         if each.icmp is not None:
-            said.append(f"ICMP {each.icmp} from {each.icmp_sender or 'an unknown sender'}")
+            here = ", which is this machine: its own filter does that" if each.icmp_from_here else ""
+            said.append(f"ICMP {each.icmp} from {each.icmp_sender or 'an unknown sender'}{here}")
         elif each.failure is not None:
             said.append(f"{each.failure.errno or each.failure.message} on this machine itself")
     return ", ".join(dict.fromkeys(said))

@@ -238,12 +238,15 @@ class TestRejected:
         found = assert_single_root_cause(network.check(f"http://{host}:5000"), "tcp/rejected")
 
         assert "ICMP" in found["detail"]
+        assert "this machine" not in found["detail"]
 
     def test_the_clients_own_filter(self, network: Network) -> None:
         network.registry()
         network.client.block("tcp dport 5000 reject with icmpx type admin-prohibited", hook="output")
 
-        assert_single_root_cause(network.check(f"http://{NAME}:5000"), "tcp/rejected")
+        found = assert_single_root_cause(network.check(f"http://{NAME}:5000"), "tcp/rejected")
+
+        assert "which is this machine: its own filter does that" in found["detail"]
 
     def test_a_forged_reset_for_a_program_that_listens_here(self, network: Network) -> None:
         network.registry("0.0.0.0", namespace=network.client)

@@ -244,11 +244,20 @@ def test_a_self_signed_certificate_is_named(serve: Serve) -> None:
     assert_single_root_cause(check(registry.address), "tls/self-signed")
 
 
-def test_a_missing_intermediate_is_named(serve: Serve, root: make.Authority, ca: Path) -> None:
+@pytest.mark.needs("skopeo")
+def test_a_missing_intermediate_is_named_where_clients_blame_the_authority(
+    serve: Serve, root: make.Authority, ca: Path
+) -> None:
+    """The fault of the README's example, which clients report as that of an authority that is not trusted."""
     leaf = root.intermediate().issue([NAME])
     registry = serve(leaf, leaf.cert)
 
-    assert_single_root_cause(check(registry.address, "--cacert", ca), "tls/missing-intermediate")
+    told = skopeo("inspect", f"docker://{registry.address}/app:1", hosts=HOSTS, ca=ca)
+
+    assert "x509: certificate signed by unknown authority" in told.stderr
+    result = check(registry.address, "--cacert", ca)
+    assert_single_root_cause(result, "tls/missing-intermediate")
+    assert_lacks(result, "tls/unknown-authority")
 
 
 def test_a_missing_intermediate_that_can_be_fetched_is_proven(

@@ -19,6 +19,8 @@ class ConnectionAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """The ICMP error that ended the attempt, by name, where the kernel kept one (ip(7), IP_RECVERR)."""
     icmp_sender: str | None = None
     """The address that sent it: the host itself, a router, or this machine."""
+    icmp_from_here: bool = False
+    """Whether that address is this machine's own."""
     listening: bool | None = None
     """Where a connection to an address of this machine was refused: whether a program listens there all the
     same, by the kernel's own table. Null where the address is another machine's, or nothing was refused."""

@@ -192,6 +192,7 @@ def _failed(
         listening=is_listening(address, port) if refused else None,
         icmp=icmp.name if icmp else None,
         icmp_sender=icmp.sender if icmp else None,
+        icmp_from_here=icmp is not None and icmp.sender is not None and is_own_address(icmp.sender),
     )
 
 
