@@ -363,7 +363,11 @@ def read_log(running: RunningRegistries | None, context: Context) -> ListenRefus
     if path is None and running is not None and running.registry is not None and running.registry.log:
         path = Path(running.registry.log)
     if path is None:
-        raise NotApplicable("no log is given (--log)")
+        raise NotApplicable(
+            "this host is looked at with --profile host, and no log is given (--log)"
+            if running is None
+            else "no log is given (--log)"
+        )
     try:
         refusal = listen_log.read_refusal(path)
     except OSError as error:
