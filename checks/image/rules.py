@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from msgspec.structs import replace
@@ -514,9 +514,21 @@ def blob_missing(blobs: Blobs) -> Iterator[Draft]:
     yield finding(
         "image/blob-missing",
         f"The manifest is there, and {len(parts)} of its {len(blobs.blobs)} blobs are not: "
-        f"{_some(parts)}.{remembered} Every pull of the image fails at that blob.",
+        f"{_some(parts)}.{remembered}{_sent_elsewhere(gone)} Every pull of the image fails at that blob.",
         certainty=Certainty.LIKELY if silent and not gone else Certainty.PROVEN,
         evidence=_exchanges(*(blob.final for blob in (*gone, *silent)[:_SHOWN])),
+    )
+
+
+def _sent_elsewhere(gone: Iterable[BlobLook]) -> str:
+    """A sentence on the hosts that the registry sent clients to for what is not there, or nothing."""
+    hosts = {blob.redirect for blob in gone if blob.redirect is not None and blob.followed is not None}
+    if not hosts:
+        return ""
+    return (
+        f" The registry itself knows them and sends clients to {_names(tuple(sorted(hosts)))}, which answers that "
+        "there is nothing: the storage has lost them, or the address that the registry gives (bucket, base URL) "
+        "is not where it keeps them."
     )
 
 

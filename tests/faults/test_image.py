@@ -224,6 +224,20 @@ def test_blobs_redirected_to_a_dead_host_are_named(start_registry: StartRegistry
     assert found["host"] == "127.0.0.1:9"
 
 
+def test_blobs_redirected_to_where_there_are_none_are_told_with_the_host(
+    start_registry: StartRegistry, tmp_path: Path
+) -> None:
+    storage = tmp_path / "storage"
+    with_images = start_registry(storage=storage)
+    push_image(with_images, "team/app", "1.0")
+    with_images.stop()
+    with HTTPServer(lambda _request: Answer(404, b"<Error><Code>NoSuchBucket</Code></Error>")) as bucket:
+        registry = start_registry(storage=storage, redirect=f"{bucket.url}/")
+        found = assert_single_root_cause(check(registry, "team/app:1.0", *PLATFORM), "image/blob-missing")
+
+    assert f"sends clients to {bucket.url}, which answers that there is nothing" in found["detail"]
+
+
 def test_blobs_redirected_to_a_host_that_serves_them_are_healthy(
     start_registry: StartRegistry, tmp_path: Path
 ) -> None:

@@ -541,6 +541,12 @@ def test_a_read_only_registry_is_named(start_registry: StartRegistry) -> None:
     assert_single_root_cause(check(start_registry(readonly=True).address), "push/read-only")
 
 
+def test_what_does_not_exist_yet_explains_no_push_that_is_refused(start_registry: StartRegistry) -> None:
+    target = f"{start_registry(readonly=True).address}/team/other:1.0"
+
+    assert_single_root_cause(check(target), "push/read-only")
+
+
 @pytest.mark.needs("skopeo")
 def test_a_pull_through_cache_is_named(start_registry: StartRegistry, registry: Registry) -> None:
     cache = start_registry(proxy=registry.upstream)
