@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -112,5 +115,23 @@ def regdoctor() -> None:
 
 def main() -> NoReturn:
     """Runs the command line and exits."""
-    regdoctor(prog_name="regdoctor")
+    try:
+        regdoctor(prog_name="regdoctor")
+    except SystemExit as end:
+        _leave_threads_behind(end.code)
+        raise
     raise AssertionError("the group ends the process itself")
+
+
+def _leave_threads_behind(code: object) -> None:
+    """Ends the process at once where threads still wait for a network that does not answer.
+
+    The interpreter's own way out takes the ground from under them: a daemon thread that comes back from a library
+    while it is being taken down ends in the middle of foreign code (CPython ``threading``, daemon threads).
+    """
+    if threading.active_count() == 1 or not isinstance(code, int):
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
