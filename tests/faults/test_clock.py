@@ -248,12 +248,13 @@ class TestTimeServers:
 
 @contextmanager
 def chronyd_of_this_host(
-    folder: Path, settings: str, *, synchronised: bool
+    elsewhere: Elsewhere, settings: str, *, synchronised: bool
 ) -> Iterator[Mapping[str, str | Path]]:
     """Run the real chronyd, which leaves the clock alone, and give the files by which regdoctor finds it.
 
-    Only it and regdoctor see its socket.
+    Only it and regdoctor see its socket, and only they are in the client's network.
     """
+    folder, client = elsewhere.folder, elsewhere.linked.client
     sockets = folder / "run"
     sockets.mkdir(mode=0o700)
     config = folder / "chrony.conf"
@@ -265,50 +266,51 @@ def chronyd_of_this_host(
     def ready() -> bool:
         if not synchronised or not (sockets / "chronyd.sock").exists():
             return (sockets / "chronyd.sock").exists()
-        tracking = run_privately([programs.path("chronyc"), "-c", "tracking"], files=files)
+        tracking = run_privately([programs.path("chronyc"), "-c", "tracking"], files=files, namespace=client)
         return tracking.stdout.strip().endswith("Normal")
 
     command: list[str | Path] = [programs.path("chronyd"), "-d", "-x", "-u", "root", "-f", config]
-    with Daemon(command, log=folder / "chronyd.log", ready=ready, files=files):
+    with Daemon(command, log=folder / "chronyd.log", ready=ready, files=files, namespace=client):
         yield files
 
 
 @pytest.mark.needs("chronyd", "chronyc")
 class TestTimeDaemons:
-    def test_that_found_no_source_are_a_warning(self, registry: Registry, tmp_path: Path) -> None:
-        with chronyd_of_this_host(tmp_path, "", synchronised=False) as files:
-            result = run_regdoctor("check", registry.url, files=files)
+    def test_that_found_no_source_are_a_warning(self, elsewhere: Elsewhere) -> None:
+        proxy = elsewhere.registry(date=0)
+        with chronyd_of_this_host(elsewhere, "", synchronised=False) as files:
+            result = elsewhere.check(proxy, "--plain-http", files=files)
         warning = assert_single_root_cause(result, "clock/not-synchronised", exit_code=0)
         assert "Leap status: Not synchronised" in warning["detail"]
 
-    def test_that_know_that_the_clock_is_wrong_and_may_not_step_it(
-        self, registry: Registry, tmp_path: Path
-    ) -> None:
+    def test_that_know_that_the_clock_is_wrong_and_may_not_step_it(self, elsewhere: Elsewhere) -> None:
         """chronyd calls itself synchronised all the while (chrony.conf(5), makestep)."""
+        proxy = elsewhere.registry(date=0)
         with ExitStack() as until_asked:
-            server = until_asked.enter_context(NtpServer(offset=HOUR))
+            server = until_asked.enter_context(NtpServer(offset=HOUR, namespace=elsewhere.linked.client))
             settings = f"server 127.0.0.1 port {server.port} iburst\n"
-            with chronyd_of_this_host(tmp_path, settings, synchronised=True) as files:
+            with chronyd_of_this_host(elsewhere, settings, synchronised=True) as files:
                 until_asked.close()
-                result = run_regdoctor("check", registry.url, files=files)
+                result = elsewhere.check(proxy, "--plain-http", files=files)
         cause = assert_single_root_cause(result, "clock/client-skew")
         assert "1 h behind" in cause["detail"]
         assert "chronyd, which keeps this clock, says so itself" in cause["detail"]
         assert "time-daemons" in cause["evidence"]
 
-    def test_that_have_nothing_to_correct_are_healthy(self, registry: Registry, tmp_path: Path) -> None:
-        with NtpServer() as server:
+    def test_that_have_nothing_to_correct_are_healthy(self, elsewhere: Elsewhere) -> None:
+        proxy = elsewhere.registry(date=0)
+        with NtpServer(namespace=elsewhere.linked.client) as server:
             settings = f"server 127.0.0.1 port {server.port} iburst\n"
-            with chronyd_of_this_host(tmp_path, settings, synchronised=True) as files:
-                assert_healthy(run_regdoctor("check", registry.url, files=files))
+            with chronyd_of_this_host(elsewhere, settings, synchronised=True) as files:
+                assert_healthy(elsewhere.check(proxy, "--plain-http", files=files))
 
     def test_that_call_this_host_s_clock_right_speak_against_the_registry_s(
         self, elsewhere: Elsewhere
     ) -> None:
         proxy = elsewhere.registry(date=-HOUR)
-        with NtpServer() as server:
+        with NtpServer(namespace=elsewhere.linked.client) as server:
             settings = f"server 127.0.0.1 port {server.port} iburst\n"
-            with chronyd_of_this_host(elsewhere.folder, settings, synchronised=True) as files:
+            with chronyd_of_this_host(elsewhere, settings, synchronised=True) as files:
                 result = elsewhere.check(proxy, "--plain-http", files=files)
         cause = assert_single_root_cause(result, "clock/registry-skew")
         assert cause["certainty"] == "likely"

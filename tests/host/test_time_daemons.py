@@ -63,6 +63,15 @@ class TestWhoRuns:
 
         assert find_time_daemons({}, host.root, refuse) == ()
 
+    def test_a_daemon_in_another_network_keeps_another_s_clock(self, host: Host) -> None:
+        host.run_process("chronyd", "chronyd")
+        for process in ("self", "100"):
+            host.write(f"proc/{process}/ns/net", process)
+        assert find_time_daemons({}, host.root, saying()) == ()
+        (host.root / "proc/100/ns/net").unlink()
+        (host.root / "proc/100/ns/net").hardlink_to(host.root / "proc/self/ns/net")
+        assert [daemon.name for daemon in find_time_daemons({}, host.root, saying())] == ["chronyd"]
+
     def test_chronyd_is_asked_by_chronyc(self, host: Host) -> None:
         host.run_process("chronyd", "/usr/sbin/chronyd", "-F", "1")
         host.write("/etc/chrony.conf", "server ntp.test\n")

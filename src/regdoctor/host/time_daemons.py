@@ -54,6 +54,9 @@ def find_time_daemons(
 ) -> tuple[TimeDaemon, ...]:
     """The daemons that run here, or else those that are enabled, may run and do not.
 
+    One in another network than this process serves others from a container or keeps another machine's clock;
+    whether it does cannot always be seen, and then it counts.
+
     :param environment: looked up for ``PATH``.
     :param root: where ``/proc``, ``/etc`` and ``/run`` are found.
     """
@@ -61,10 +64,21 @@ def find_time_daemons(
     found = processes.running(lambda name: name in _BY_PROCESS_NAME, root / "proc")
     daemons: dict[str, TimeDaemon] = {}
     for process in found:
+        if _in_another_network(process, root):
+            continue
         daemons.setdefault(_BY_PROCESS_NAME[process.name], _look(process, root, run))
     if not daemons and (root / "run/systemd/system").is_dir():
         return enabled_daemons(run(_systemctl()) or "")
     return tuple(daemons.values())
+
+
+def _in_another_network(process: Process, root: Path) -> bool:
+    """Whether a process has another network namespace than this one (network_namespaces(7))."""
+    try:
+        own = (root / "proc/self/ns/net").stat().st_ino
+        return (process.folder / "ns/net").stat().st_ino != own
+    except OSError:
+        return False
 
 
 def named_in_files(root: Path = ROOT) -> NtpConfiguration:
