@@ -670,7 +670,8 @@ def test_the_report_shows_who_trusts_the_chain_and_who_does_not(
         assert verdict in row
         assert f"<td>{trust}<br>" in page.read_text()
     assert f"/etc/docker/certs.d/{registry.address}/ca.crt" in table
-    assert max(map(len, table.splitlines())) <= 80
+    # Paths stand under the table as they are, however long, so that they can be copied.
+    assert all(len(line) <= 80 for line in table.splitlines() if not line.lstrip().startswith("["))
 
 
 def test_clients_that_agree_are_healthy(serve: Serve, root: make.Authority, ca: Path) -> None:
