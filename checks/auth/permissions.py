@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from regdoctor.api import (
@@ -87,11 +87,19 @@ class Asker:
             for action in (*ACTIONS_ON_REPOSITORIES, "catalog"):
                 yield Permission(action=action, allowed=stop[0], why=stop[1])
             return
+        # Neither needs the other's answers, and far registries take their time for each.
+        looks: tuple[Callable[[], tuple[Permission, ...]], ...] = (
+            lambda: tuple(self._on_repository(credentials, current=current)),
+            lambda: (self._catalog(credentials),),
+        )
+        for permissions in side_by_side(lambda look: look(), looks):
+            yield from permissions
+
+    def _on_repository(self, credentials: Credentials, *, current: bool) -> Iterator[Permission]:
         granted = self._token(credentials, self._repository_scope()) if self._wants_tokens else None
         for action in ACTIONS_ON_REPOSITORIES:
             seen = self._seen(action) if current else None
             yield seen or self._by_access(action, credentials, granted, current=current)
-        yield self._catalog(credentials)
 
     @property
     def _wants_tokens(self) -> bool:
